@@ -1,0 +1,1 @@
+"""A/B traffic between model versions behind an AWS Application Load Balancer."""

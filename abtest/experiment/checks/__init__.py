@@ -1,0 +1,30 @@
+"""What one value alone cannot show: checks between the keys of a config.
+
+Everything that AWS documents as refused is an error, with the limit and the remedy. Where AWS is silent it is a
+warning. A value that the loader has reported is not looked at again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path as FilePath
+
+from abtest.experiment.checks.edge import check_dns, check_listener, check_network, check_override, check_tags
+from abtest.experiment.checks.rules import check_rules
+from abtest.experiment.checks.split import check_split
+from abtest.experiment.checks.variants import check_variants
+from abtest.experiment.problems import Report
+from abtest.experiment.types import Experiment
+
+__all__ = ["check"]
+
+
+def check(experiment: Experiment, report: Report, folder: FilePath, region: str | None) -> None:
+    """Report every problem between the values of ``experiment``; files it names are looked for in ``folder``."""
+    check_split(experiment, report)
+    check_variants(experiment, report, folder)
+    check_rules(experiment, report)
+    check_network(experiment, report)
+    check_listener(experiment, report, region)
+    check_override(experiment, report)
+    check_dns(experiment, report)
+    check_tags(experiment, report)

@@ -1,0 +1,109 @@
+"""The edge of the stack: network, listener, override header, DNS record, tags."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from abtest.experiment import limits
+from abtest.experiment.checks.rules import check_cidr, check_header_name
+from abtest.experiment.problems import Path, Report
+from abtest.experiment.types import Experiment, Secret
+
+__all__ = ["check_dns", "check_listener", "check_network", "check_override", "check_tags"]
+
+
+def check_network(experiment: Experiment, report: Report) -> None:
+    network = experiment.network
+    for what, ids, tags in (
+        ("vpc", network.vpc_id, network.vpc_tags),
+        ("subnet", network.subnet_ids, network.subnet_tags),
+    ):
+        if ids is not None and tags is not None:
+            keys = ("vpcId", "vpcTags") if what == "vpc" else ("subnetIds", "subnetTags")
+            report.error(("network", keys[1]), f"stands beside {keys[0]}; give one of the two")
+        elif tags is not None and not tags:
+            report.error(
+                ("network", f"{what}Tags"), "names no tag, so it would find everything; give a tag, or take the key out"
+            )
+    if network.subnet_ids is not None:
+        path: Path = ("network", "subnetIds")
+        _check_unique(network.subnet_ids, report, path)
+        if len(network.subnet_ids) < limits.ZONES.low:
+            report.error(
+                path,
+                f"{len(network.subnet_ids)} subnet, but a load balancer needs at least {limits.ZONES.low}, in "
+                f"different availability zones ({limits.ZONES.source})",
+            )
+    _check_ingress(network.ingress_cidrs, report, network.ip_address_type)
+
+
+def _check_ingress(cidrs: Sequence[str], report: Report, ip_address_type: str) -> None:
+    path: Path = ("network", "ingressCidrs")
+    if not cidrs:
+        report.error(path, "is empty, so nobody could reach the load balancer; list a CIDR block")
+    _check_unique(cidrs, report, path)
+    for n, cidr in enumerate(cidrs):
+        if not isinstance(cidr, Secret) and not report.is_broken((*path, n)):
+            check_cidr(cidr, report, (*path, n))
+    if ip_address_type != "ipv4" and not any(":" in cidr for cidr in cidrs):
+        report.warning(path, f"admits no IPv6 client, though ipAddressType is {ip_address_type}; add ::/0")
+
+
+def _check_unique(values: Sequence[str], report: Report, path: Path) -> None:
+    for n, value in enumerate(values):
+        if value in values[:n] and not isinstance(value, Secret):
+            report.error((*path, n), f"{value} stands twice; take one out")
+
+
+def check_listener(experiment: Experiment, report: Report, region: str | None) -> None:
+    listener, path = experiment.listener, ("listener",)
+    if not listener.is_https:
+        if listener.ssl_policy is not None:
+            report.error((*path, "sslPolicy"), "needs certificateArn: without a certificate the listener is plain HTTP")
+        if listener.redirect_http:
+            report.error((*path, "redirectHttp"), "needs certificateArn: there is no HTTPS listener to redirect to")
+        if listener.port == 443:
+            report.error(
+                (*path, "port"),
+                "443 without certificateArn would serve plain HTTP on the port of HTTPS; add it, or take port 80",
+            )
+        return
+    if listener.port == 80:
+        report.error((*path, "port"), "80 with certificateArn would serve HTTPS on the port of HTTP; take 443")
+    arn = listener.certificate_arn
+    if arn and not isinstance(arn, Secret) and not report.is_broken((*path, "certificateArn")) and ":acm:" in arn:
+        there = arn.split(":")[3]
+        if region and there != region:
+            report.error(
+                (*path, "certificateArn"),
+                f"the certificate is in {there}, the stack in {region}; it must be in the load balancer's region",
+            )
+
+
+def check_override(experiment: Experiment, report: Report) -> None:
+    if experiment.override and not isinstance(experiment.override.header, Secret):
+        check_header_name(experiment.override.header, report, ("override", "header"))
+
+
+def check_dns(experiment: Experiment, report: Report) -> None:
+    dns = experiment.dns
+    if dns is None:
+        return
+    if (dns.weight is None) != (dns.set_identifier is None):
+        missing = "setIdentifier" if dns.set_identifier is None else "weight"
+        report.error(
+            ("dns",),
+            f"{missing} is missing; a weighted record has weight and setIdentifier (Route 53 API ResourceRecordSet)",
+        )
+    if isinstance(dns.name, Secret) or isinstance(dns.zone, Secret):
+        return
+    name, zone = (text.rstrip(".").lower() for text in (dns.name, dns.zone))
+    if name != zone and not name.endswith(f".{zone}"):
+        report.error(("dns", "name"), f"{dns.name} is not in the zone {dns.zone}; it must end with .{zone}")
+
+
+def check_tags(experiment: Experiment, report: Report) -> None:
+    if len(experiment.tags) > limits.TAGS.high:
+        report.error(
+            ("tags",), f"{len(experiment.tags)} tags, at most {limits.TAGS.high} are allowed ({limits.TAGS.source})"
+        )

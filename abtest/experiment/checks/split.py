@@ -1,0 +1,53 @@
+"""The main split: who takes part, with which weight."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from abtest.experiment.limits import FORWARD_GROUPS
+from abtest.experiment.problems import Path, Report, nearest
+from abtest.experiment.types import SPLIT, Experiment, Secret
+
+__all__ = ["check_forward", "check_split"]
+
+
+def check_split(experiment: Experiment, report: Report) -> None:
+    variants = experiment.variants
+    if not variants:
+        report.error(("variants",), "there is no variant; a stack needs at least one")
+        return
+    check_forward(experiment.weights, variants, report, ("weights",))
+    control = experiment.control
+    if isinstance(control, Secret):
+        return
+    if control not in variants:
+        report.error(("control",), f"there is no variant {control}; {nearest(control, variants)}")
+    elif control not in experiment.weights and experiment.weights:
+        report.warning(
+            ("control",),
+            f"{control} is not in abtest:weights, so there is nothing in the split to compare with; add {control}: 0",
+        )
+    if SPLIT in variants:
+        report.error(
+            ("variants", SPLIT), f"{SPLIT} is the name of the main split in rules; call the variant something else"
+        )
+
+
+def check_forward(weights: Mapping[str, int], variants: Collection[str], report: Report, path: Path) -> None:
+    """The weights of one forward action."""
+    if not weights:
+        report.error(path, f"there is no weight; a forward takes {FORWARD_GROUPS} ({FORWARD_GROUPS.source})")
+        return
+    for name in weights:
+        if name not in variants:
+            report.error((*path, name), f"there is no variant {name}; {nearest(name, variants)}")
+    if len(weights) > FORWARD_GROUPS.high:
+        report.also(
+            path,
+            f"{len(weights)} variants, but a forward takes {FORWARD_GROUPS} ({FORWARD_GROUPS.source}); take some out",
+        )
+    if not any(weights.values()):
+        report.also(
+            path,
+            "all weights are 0, so no variant would answer; give one of them a weight (AWS documents no meaning)",
+        )

@@ -1,0 +1,198 @@
+"""Variants: target groups, their health checks and their targets."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from pathlib import Path as FilePath
+
+from abtest.experiment import limits
+from abtest.experiment.problems import Path, Report
+from abtest.experiment.types import Experiment, Launch, Secret, Targets, Variant
+
+__all__ = ["check_variants"]
+
+#: Where ip targets may lie besides the VPC's own blocks. Source: API CreateTargetGroup, RegisterTargets.
+TARGET_NETWORKS = tuple(
+    map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"))
+)
+
+
+def check_variants(experiment: Experiment, report: Report, folder: FilePath) -> None:
+    seen: dict[tuple[str, int], str] = {}
+    for name, variant in experiment.variants.items():
+        path: Path = ("variants", name)
+        if "--" in f"abtest-{name}-":
+            report.warning(
+                path,
+                'its target group\'s name would hold "--", which AWS may refuse; use single hyphens, inside the name',
+            )
+        _check_health(variant, report, (*path, "healthCheck"))
+        _check_protocol(experiment, variant, report, path)
+        _check_slow_start(variant, report, path)
+        _check_targets(experiment, variant, report, (*path, "targets"), folder)
+        for target in (*(variant.targets.instance_ids or ()), *(variant.targets.ip_addresses or ())):
+            other = seen.setdefault((target, variant.port), name)
+            if other != name and not isinstance(target, Secret):
+                report.warning(
+                    (*path, "targets"),
+                    f"{target} port {variant.port} answers for {other} too, so the two cannot be told apart",
+                )
+
+
+def _check_health(variant: Variant, report: Report, path: Path) -> None:
+    health = variant.health_check
+    if health.timeout_seconds >= health.interval_seconds and not report.is_broken((*path, "timeoutSeconds")):
+        report.error(
+            (*path, "timeoutSeconds"),
+            f"{health.timeout_seconds} s is not below the interval of {health.interval_seconds} s "
+            f"({limits.HEALTH_TIMEOUT.source}); lower it or raise intervalSeconds",
+        )
+    if (
+        health.matcher is not None
+        and not report.is_broken((*path, "matcher"))
+        and not isinstance(health.matcher, Secret)
+    ):
+        limit = limits.GRPC_MATCHER if variant.protocol_version == "GRPC" else limits.HTTP_MATCHER
+        codes = [int(code) for code in re.split(r"[-,]", health.matcher)]
+        wrong = [code for code in codes if not limit.low <= code <= limit.high]
+        if wrong:
+            report.error((*path, "matcher"), f"{wrong[0]} is not within {limit}: {limit.what} ({limit.source})")
+        elif "-" in health.matcher and codes[0] > codes[1]:
+            report.error((*path, "matcher"), f'"{health.matcher}" ends before it starts; write "{codes[1]}-{codes[0]}"')
+
+
+def _check_protocol(experiment: Experiment, variant: Variant, report: Report, path: Path) -> None:
+    if variant.protocol_version != "HTTP1" and not experiment.listener.is_https:
+        report.error(
+            (*path, "protocolVersion"),
+            f"{variant.protocol_version} needs an HTTPS listener: give abtest:listener.certificateArn "
+            "(ALB guide load-balancer-target-groups)",
+        )
+
+
+def _check_slow_start(variant: Variant, report: Report, path: Path) -> None:
+    seconds, where = variant.slow_start_seconds, (*path, "slowStartSeconds")
+    if 0 < seconds < limits.SLOW_START_LEAST:
+        report.error(
+            where,
+            f"{seconds} is below {limits.SLOW_START_LEAST}; slow start is 0 (off) or "
+            f"{limits.SLOW_START_LEAST} to {limits.SLOW_START.high} seconds ({limits.SLOW_START.source})",
+        )
+    elif seconds and variant.load_balancing != "round_robin":
+        report.error(
+            where,
+            f"slow start needs loadBalancing: round_robin, this variant has {variant.load_balancing} "
+            "(ALB guide edit-target-group-attributes)",
+        )
+
+
+def _check_targets(experiment: Experiment, variant: Variant, report: Report, path: Path, folder: FilePath) -> None:
+    targets = variant.targets
+    given = [name for name, value in _kinds(targets) if value is not None]
+    if len(given) != 1:
+        every = ", ".join(name for name, _ in _kinds(targets))
+        has = f"{' and '.join(given)} are given" if given else "nothing is given"
+        report.error(path, f"{has}; give exactly one of {every}")
+        return
+    for key, values in (("instanceIds", targets.instance_ids), ("ipAddresses", targets.ip_addresses)):
+        if values is not None:
+            _check_list(values, report, (*path, key))
+    if targets.ip_addresses:
+        _check_addresses(experiment, targets.ip_addresses, report, (*path, "ipAddresses"))
+    if targets.launch:
+        _check_launch(variant, targets.launch, report, (*path, "launch"), folder)
+
+
+def _kinds(targets: Targets) -> Iterable[tuple[str, object]]:
+    return (
+        ("launch", targets.launch),
+        ("instanceIds", targets.instance_ids),
+        ("ipAddresses", targets.ip_addresses),
+        ("external", targets.external),
+    )
+
+
+def _check_list(values: tuple[str, ...], report: Report, path: Path) -> None:
+    if not values:
+        report.error(
+            path, "is empty, so nothing would answer; list a target, or use external for targets registered elsewhere"
+        )
+    for n, value in enumerate(values):
+        if value in values[:n] and not isinstance(value, Secret):
+            report.error((*path, n), f"{value} stands twice; take one out")
+
+
+def _check_addresses(experiment: Experiment, addresses: tuple[str, ...], report: Report, path: Path) -> None:
+    versions: set[int] = set()
+    for n, text in enumerate(addresses):
+        if isinstance(text, Secret) or report.is_broken((*path, n)):
+            continue
+        try:
+            address = ipaddress.ip_address(text)
+        except ValueError:
+            report.error(
+                (*path, n), f'"{text}" is no IP address; write one such as 10.0.1.20, without a port or a mask'
+            )
+            continue
+        versions.add(address.version)
+        if address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified:
+            report.error(
+                (*path, n), f"{text} cannot be a target: it must be in the VPC or a private range (API RegisterTargets)"
+            )
+        elif not any(address in network for network in TARGET_NETWORKS):
+            report.warning(
+                (*path, n),
+                f"{text} is in no private range; AWS takes it only from a block of the VPC (API RegisterTargets)",
+            )
+    if len(versions) > 1:
+        report.error(
+            path, "IPv4 and IPv6 addresses cannot share a target group; make two variants (API CreateTargetGroup)"
+        )
+    elif 6 in versions and experiment.network.ip_address_type == "ipv4":
+        report.error(path, "IPv6 targets need abtest:network.ipAddressType: dualstack (API CreateTargetGroup)")
+
+
+def _check_launch(variant: Variant, launch: Launch, report: Report, path: Path, folder: FilePath) -> None:
+    if launch.user_data_file is None:
+        _check_sample_server(variant, report, path)
+        return
+    where = (*path, "userDataFile")
+    if isinstance(launch.user_data_file, Secret) or report.is_broken(where):
+        return
+    file = folder / launch.user_data_file
+    try:
+        data = file.read_bytes()
+        data.decode()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        report.error(where, f"{launch.user_data_file} cannot be read from the project folder: {why}")
+        return
+    if len(data) > limits.USER_DATA.high:
+        report.error(
+            where,
+            f"{launch.user_data_file} has {len(data)} bytes, at most {limits.USER_DATA.high} are allowed "
+            f"({limits.USER_DATA.source}); let the script fetch the rest",
+        )
+    elif not data.strip():
+        report.error(where, f"{launch.user_data_file} is empty, so no model server would start")
+
+
+def _check_sample_server(variant: Variant, report: Report, path: Path) -> None:
+    """Without ``userDataFile`` the sample model server runs, which knows one port and plain HTTP/1.1."""
+    wants = []
+    if variant.protocol != "HTTP":
+        wants.append(f"protocol {variant.protocol}")
+    if variant.protocol_version != "HTTP1":
+        wants.append(f"protocolVersion {variant.protocol_version}")
+    if variant.health_check.port not in {"traffic-port", variant.port}:
+        wants.append(f"a health check on port {variant.health_check.port}")
+    if (variant.health_check.protocol or "HTTP") != "HTTP":
+        wants.append(f"a health check by {variant.health_check.protocol}")
+    if wants:
+        report.error(
+            path,
+            f"the sample model server speaks HTTP/1.1 on port {variant.port} alone, this variant asks for "
+            f"{' and '.join(wants)}; give userDataFile, a script that starts your model server",
+        )

@@ -1,0 +1,318 @@
+"""AWS's limits as data, each with its source.
+
+One table serves the checks, their messages, the JSON Schema and the documentation. Sources are AWS's own:
+``API <operation or shape>`` is the Elastic Load Balancing v2 API reference (unless another service is named),
+``ALB guide <page>`` the User Guide for Application Load Balancers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec import Meta
+
+__all__ = ["Length", "Range", "Shape", "limit_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """A whole number from ``low`` to ``high``, both allowed."""
+
+    what: str
+    low: int
+    high: int
+    unit: str = ""
+    source: str
+
+    def meta(self, description: str) -> Meta:
+        return Meta(ge=self.low, le=self.high, description=description, extra={"limit": self})
+
+    def __str__(self) -> str:
+        unit = f" {self.unit}" if self.unit else ""
+        return f"{self.low} to {self.high}{unit}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Length:
+    """A number of entries, or of characters where ``unit`` says so."""
+
+    what: str
+    low: int = 0
+    high: int
+    unit: str
+    source: str
+
+    def __str__(self) -> str:
+        return f"{self.low} to {self.high} {self.unit}" if self.low else f"at most {self.high} {self.unit}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """A text of a given form: ``pattern`` is anchored, ``says`` puts it into words."""
+
+    what: str
+    pattern: str
+    says: str
+    longest: int | None = None
+    source: str
+
+    def meta(self, description: str) -> Meta:
+        return Meta(pattern=self.pattern, max_length=self.longest, description=description, extra={"limit": self})
+
+    def __str__(self) -> str:
+        return self.says if self.longest is None else f"{self.says}, at most {self.longest} characters"
+
+
+def limit_of(extra: dict[str, Any] | None) -> Range | Shape | None:
+    """The limit that a field's metadata carries, if any."""
+    limit = (extra or {}).get("limit")
+    return limit if isinstance(limit, Range | Shape) else None
+
+
+# Ranges ---------------------------------------------------------------------------------------------------------
+
+PORT = Range(what="port", low=1, high=65535, source="API CreateTargetGroup, CreateListener")
+WEIGHT = Range(what="weight", low=0, high=999, source="API TargetGroupTuple")
+PRIORITY = Range(what="priority", low=1, high=50_000, source="API CreateRule")
+STICKINESS = Range(
+    what="group stickiness",
+    low=0,
+    high=604_800,
+    unit="seconds",
+    source="API TargetGroupStickinessConfig: 1 to 604800 (7 days); 0 switches it off here",
+)
+IDLE_TIMEOUT = Range(what="idle timeout", low=1, high=4000, unit="seconds", source="API LoadBalancerAttribute")
+DEREGISTRATION_DELAY = Range(
+    what="deregistration delay", low=0, high=3600, unit="seconds", source="API TargetGroupAttribute"
+)
+SLOW_START = Range(
+    what="slow start", low=0, high=900, unit="seconds", source="API TargetGroupAttribute: 0 (off) or 30 to 900"
+)
+SLOW_START_LEAST = 30
+HEALTH_INTERVAL = Range(what="health check interval", low=5, high=300, unit="seconds", source="API CreateTargetGroup")
+HEALTH_TIMEOUT = Range(what="health check timeout", low=2, high=120, unit="seconds", source="API CreateTargetGroup")
+HEALTH_THRESHOLD = Range(what="health check threshold", low=2, high=10, source="API CreateTargetGroup")
+HTTP_MATCHER = Range(what="HTTP status in a matcher", low=200, high=499, source="API Matcher")
+GRPC_MATCHER = Range(what="gRPC status in a matcher", low=0, high=99, source="API Matcher")
+RESPONSE_STATUS = Range(
+    what="status of a fixed response",
+    low=200,
+    high=599,
+    source="API FixedResponseActionConfig: 2xx, 4xx or 5xx",
+)
+DNS_WEIGHT = Range(what="weight of a record", low=0, high=255, source="Route 53 API ResourceRecordSet")
+ROOT_VOLUME = Range(
+    what="root volume",
+    low=8,
+    high=16_384,
+    unit="GiB",
+    source="Amazon Linux 2023's image is 8 GiB; EC2 API EbsBlockDevice allows gp3 up to 16384",
+)
+TARGET_COUNT = Range(
+    what="number of instances", low=1, high=1000, source="ALB guide load-balancer-limits: targets a target group"
+)
+
+# Lengths --------------------------------------------------------------------------------------------------------
+
+FORWARD_GROUPS = Length(
+    what="target groups in a forward",
+    low=1,
+    high=5,
+    unit="variants",
+    source="API ForwardActionConfig; ALB guide load-balancer-limits",
+)
+RULE_VALUES = Length(what="condition values a rule", high=5, unit="values", source="ALB guide load-balancer-limits")
+RULE_WILDCARDS = Length(
+    what="wildcards a rule",
+    high=6,
+    unit="wildcards",
+    source="ALB guide load-balancer-limits says 6, rule-condition-types says 5",
+)
+RULE_WILDCARDS_SURE = 5
+RULES = Length(
+    what="rules a load balancer", high=100, unit="rules", source="ALB guide load-balancer-limits (adjustable)"
+)
+CONDITION_VALUE = Length(what="condition value", high=128, unit="characters", source="API RuleCondition")
+RESPONSE_BODY = Length(
+    what="body of a fixed response", high=1024, unit="characters", source="API FixedResponseActionConfig"
+)
+REDIRECT_PART = Length(
+    what="host, path or query of a redirect", high=128, unit="characters", source="API RedirectActionConfig"
+)
+HEALTH_PATH_LENGTH = 1024
+USER_DATA = Length(what="user data", high=16_384, unit="bytes", source="EC2 guide, user data: 16 KB before base64")
+TAGS = Length(
+    what="tags of your own",
+    high=45,
+    unit="tags",
+    source="AWS allows 50 a resource; the program sets up to 5 itself",
+)
+ZONES = Length(what="availability zones", low=2, high=100, unit="zones", source="ALB guide application-load-balancers")
+
+# Shapes ---------------------------------------------------------------------------------------------------------
+
+#: Pulumi adds 8 characters to a logical name (``abtest-<variant>``), and AWS allows 32 for a target group.
+VARIANT_NAME = Shape(
+    what="variant name",
+    pattern=r"^[a-z0-9-]{1,17}$",
+    longest=17,
+    says="lower-case letters, digits and hyphens",
+    source="API CreateTargetGroup: names of at most 32 letters, digits and hyphens",
+)
+TAG_VALUE = Shape(
+    what="tag value",
+    pattern=r"^[\w \-.:/=+@]*$",
+    longest=256,
+    says="letters, digits, spaces and _ . : / = + - @",
+    source="API Tag",
+)
+TAG_KEY = Shape(
+    what="tag key",
+    pattern=r"^(?!aws:|abtest:)[\w \-.:/=+@]+$",
+    longest=128,
+    says="letters, digits, spaces and _ . : / = + - @, not starting with aws: or abtest:",
+    source="API Tag; aws: is AWS's, abtest: this program's",
+)
+RULE_NAME = Shape(
+    what="rule name",
+    pattern=r"^[\w \-.:/=+@]+$",
+    longest=128,
+    says="letters, digits, spaces and _ . : / = + - @",
+    source="API Tag: it becomes the tag abtest:rule",
+)
+HEALTH_PATH = Shape(
+    what="health check path",
+    pattern=r"^/[!-~]*$",
+    longest=HEALTH_PATH_LENGTH,
+    says='a path that starts with "/", without spaces',
+    source="API CreateTargetGroup",
+)
+MATCHER = Shape(
+    what="matcher",
+    pattern=r"^\d{1,3}(-\d{1,3}|(,\d{1,3})*)$",
+    says='status codes such as "200", "200,202" or "200-299"',
+    source="API Matcher",
+)
+HEADER_NAME = Shape(
+    what="header name",
+    pattern=r"^[0-9A-Za-z_!#$%&'*+,.^`|~-]{1,40}$",
+    longest=40,
+    says="letters, digits and the other characters of an HTTP token",
+    source="API HttpHeaderConditionConfig",
+)
+METHOD = Shape(
+    what="request method",
+    pattern=r"^[A-Z_-]{1,40}$",
+    longest=40,
+    says="upper-case letters, - and _",
+    source="API HttpRequestMethodConditionConfig",
+)
+PATH_VALUE = Shape(
+    what="path pattern",
+    pattern=r"""^[A-Za-z0-9_\-.$/~"'@:+&*?]+$""",
+    longest=CONDITION_VALUE.high,
+    says="letters, digits and _ - . $ / ~ \" ' @ : + &, with the wildcards * and ?",
+    source="API RuleCondition",
+)
+HOST_VALUE = Shape(
+    what="host pattern",
+    pattern=r"^[A-Za-z0-9\-.*?]+$",
+    longest=CONDITION_VALUE.high,
+    says="letters, digits, hyphens and dots, with the wildcards * and ?",
+    source="API HostHeaderConditionConfig",
+)
+TEXT_VALUE = Shape(
+    what="condition value",
+    pattern=r"^[ -~]+$",
+    longest=CONDITION_VALUE.high,
+    says="visible ASCII characters",
+    source="API HttpHeaderConditionConfig, QueryStringConditionConfig; ALB guide rule-condition-types",
+)
+REGEX_VALUE = Shape(
+    what="regular expression",
+    pattern=r"^[ -~]+$",
+    longest=CONDITION_VALUE.high,
+    says="visible ASCII characters",
+    source="ALB guide rule-condition-types",
+)
+REDIRECT_HOST = Shape(
+    what="host of a redirect",
+    pattern=r"^(?:[A-Za-z0-9\-._]|#\{host\})+$",
+    longest=REDIRECT_PART.high,
+    says="a host name, or #{host}",
+    source="API RedirectActionConfig",
+)
+REDIRECT_PATH = Shape(
+    what="path of a redirect",
+    pattern=r"^/(?:[!-\"$-~]|#\{(?:host|port|path)\})*$",
+    longest=REDIRECT_PART.high,
+    says='a path that starts with "/" and may hold #{host}, #{path} and #{port}',
+    source="API RedirectActionConfig",
+)
+REDIRECT_QUERY = Shape(
+    what="query of a redirect",
+    pattern=r"^(?!\?)(?:[!-\"$-~]|#\{(?:host|port|path|query|protocol)\})*$",
+    longest=REDIRECT_PART.high,
+    says='a query without the leading "?", which may hold #{host}, #{path}, #{port}, #{query} and #{protocol}',
+    source="API RedirectActionConfig",
+)
+REDIRECT_PORT = Shape(
+    what="port of a redirect",
+    pattern=r"^(?:#\{port\}|[1-9]\d{0,4})$",
+    says="1 to 65535, or #{port}",
+    source="API RedirectActionConfig",
+)
+CERTIFICATE = Shape(
+    what="certificate ARN",
+    pattern=r"^arn:[a-z0-9-]+:(?:acm:[a-z0-9-]+:\d{12}:certificate/|iam::\d{12}:server-certificate/).+$",
+    says="the ARN of an ACM certificate or an IAM server certificate",
+    source="API Certificate",
+)
+SSL_POLICY = Shape(
+    what="security policy",
+    pattern=r"^ELBSecurityPolicy-[A-Za-z0-9-]+$",
+    says="the name of an ELB security policy",
+    source="ALB guide describe-ssl-policies",
+)
+VPC_ID = Shape(what="VPC id", pattern=r"^vpc-[0-9a-f]+$", says="an id such as vpc-0abc", source="EC2 API")
+SUBNET_ID = Shape(what="subnet id", pattern=r"^subnet-[0-9a-f]+$", says="an id such as subnet-0abc", source="EC2 API")
+INSTANCE_ID = Shape(what="instance id", pattern=r"^i-[0-9a-f]+$", says="an id such as i-0abc", source="EC2 API")
+AMI_ID = Shape(what="image id", pattern=r"^ami-[0-9a-f]+$", says="an id such as ami-0abc", source="EC2 API")
+INSTANCE_TYPE = Shape(
+    what="instance type", pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$", says="a type such as t3.small", source="EC2 API"
+)
+IAM_NAME = Shape(
+    what="instance profile",
+    pattern=r"^[\w+=,.@-]{1,128}$",
+    longest=128,
+    says="the profile's name (not its ARN)",
+    source="IAM API InstanceProfile",
+)
+KEY_NAME = Shape(
+    what="key pair name",
+    pattern=r"^[ -~]{1,255}$",
+    longest=255,
+    says="ASCII characters",
+    source="EC2 API CreateKeyPair",
+)
+DNS_NAME = Shape(
+    what="DNS name",
+    pattern=r"^(?:\*\.)?(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)+[A-Za-z0-9-]{2,63}\.?$",
+    longest=255,
+    says="a full name such as models.example.com",
+    source="Route 53 guide, DNS domain name format",
+)
+SET_IDENTIFIER = Shape(
+    what="set identifier",
+    pattern=r"^[ -~]{1,128}$",
+    longest=128,
+    says="ASCII characters",
+    source="Route 53 API ResourceRecordSet",
+)
+
+# Values ---------------------------------------------------------------------------------------------------------
+
+#: The policy AWS recommends and the console's default; what the API takes when none is given still allows TLS 1.0.
+#: ALB guide describe-ssl-policies.
+RECOMMENDED_SSL_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"

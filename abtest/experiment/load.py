@@ -1,0 +1,301 @@
+"""From a ``Source`` to a checked ``Experiment``: values are converted entry by entry, and all problems collected."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, cast
+
+from msgspec import inspect
+
+from abtest.experiment.checks import check
+from abtest.experiment.limits import Length, Range, Shape
+from abtest.experiment.problems import NAMESPACE, ConfigError, Path, Problem, Report, nearest
+from abtest.experiment.source import Source, reveal, stack_file
+from abtest.experiment.types import SECRET, Experiment, Secret
+
+__all__ = ["load", "load_stack", "try_load"]
+
+
+def load_stack(stack: str) -> tuple[Experiment, Source, tuple[Problem, ...]]:
+    """Load a stack file by name or path. Raises ConfigError; returns the warnings too."""
+    file, project = stack_file(stack)
+    source = Source.from_file(file, project)
+    experiment, warnings = load(source)
+    return experiment, source, warnings
+
+
+def load(source: Source) -> tuple[Experiment, tuple[Problem, ...]]:
+    """The checked Experiment and the warnings. Raises ConfigError with every problem there is."""
+    experiment, problems = try_load(source)
+    if any(problem.severity == "error" for problem in problems):
+        raise ConfigError(problems)
+    return experiment, problems
+
+
+def try_load(source: Source) -> tuple[Experiment, tuple[Problem, ...]]:
+    """What could be read, and all problems, errors among them; for tools that show both."""
+    report = Report(source)
+    for note in source.notes:
+        report.warning((), note)
+    raw = _known_keys(source, report)
+    loader = _Loader(report, frozenset(key.removeprefix(f"{NAMESPACE}:") for key in source.secret_keys))
+    experiment: Experiment = loader.section(_experiment_type(), raw, ())
+    check(experiment, report, source.project.folder, region=source.setting("aws:region"))
+    return experiment, report.sorted()
+
+
+@functools.cache
+def _experiment_type() -> inspect.StructType:
+    return cast("inspect.StructType", inspect.type_info(Experiment))
+
+
+def _known_keys(source: Source, report: Report) -> dict[str, Any]:
+    """The config's values under this program's namespace, decoded, with the defaults that depend on others."""
+    fields = {field.encode_name: field for field in _experiment_type().fields}
+    raw: dict[str, Any] = {}
+    for key, text in source.values.items():
+        namespace, _, name = key.partition(":")
+        if namespace != NAMESPACE:
+            continue
+        if name not in fields:
+            report.error((name,), f"there is no such key; {nearest(name, fields)}")
+            continue
+        value = _decode(text, fields[name].type)
+        if value is not None:
+            raw[name] = value
+    raw.setdefault("experiment", source.project.name)
+    variants = raw.get("variants")
+    if isinstance(variants, dict) and variants:
+        raw.setdefault("control", min(variants))
+    else:
+        raw.setdefault("control", SECRET)
+    return raw
+
+
+def _decode(text: Any, kind: inspect.Type) -> Any:
+    """A top-level text by the kind of its field: mappings are JSON, numbers and booleans are written as such."""
+    if text is SECRET or text == "null" or not isinstance(text, str):
+        return None if text == "null" else text
+    kinds = _alternatives(kind)
+    if any(isinstance(k, inspect.StructType | inspect.DictType | inspect.VarTupleType) for k in kinds):
+        try:
+            return reveal(json.loads(text))
+        except ValueError:
+            return text
+    if any(isinstance(k, inspect.IntType) for k in kinds) and re.fullmatch(r"-?\d{1,18}", text):
+        return int(text)
+    if any(isinstance(k, inspect.BoolType) for k in kinds) and text in {"true", "false"}:
+        return text == "true"
+    return text
+
+
+def _alternatives(kind: inspect.Type) -> tuple[inspect.Type, ...]:
+    """The kinds that a value may have, without None and without their metadata."""
+    if isinstance(kind, inspect.Metadata):
+        return _alternatives(kind.type)
+    if isinstance(kind, inspect.UnionType):
+        return tuple(k for member in kind.types for k in _alternatives(member))
+    return () if isinstance(kind, inspect.NoneType) else (kind,)
+
+
+class _Loader:
+    """Converts plain values by their declared types. A value that is wrong is reported and stands in for itself."""
+
+    def __init__(self, report: Report, secret_roots: frozenset[str]) -> None:
+        self._report = report
+        self._secret_roots = secret_roots
+
+    def section(self, kind: inspect.StructType, raw: Any, path: Path) -> Any:
+        if not isinstance(raw, dict):
+            self._wrong(path, raw, "a mapping")
+            raw = {}
+        known = {field.encode_name: field for field in kind.fields}
+        for name in raw:
+            if name not in known:
+                self._report.error((*path, name), f"there is no such key; {nearest(name, known)}")
+        values: dict[str, Any] = {}
+        for name, field in known.items():
+            if raw.get(name) is not None:
+                values[field.name] = self.value(field.type, raw[name], (*path, name))
+            elif field.required:
+                self._missing(path, name)
+                values[field.name] = _stand_in(field.type)
+        return kind.cls(**values)
+
+    def _missing(self, path: Path, name: str) -> None:
+        where = (*path, name)
+        if not path:
+            self._report.error(where, "missing; a stack needs abtest:variants and abtest:weights")
+        elif not self._report.is_broken(path):
+            self._report.error(where, "missing; it has no default")
+
+    def value(self, kind: inspect.Type, raw: Any, path: Path) -> Any:
+        """One value by its declared type."""
+        limit = None
+        if isinstance(kind, inspect.Metadata):
+            limit = (kind.extra or {}).get("limit")
+            kind = kind.type
+        if isinstance(kind, inspect.Metadata):
+            return self.value(kind, raw, path)
+        if isinstance(kind, inspect.UnionType):
+            return self._union(kind, raw, path)
+        if isinstance(kind, inspect.StructType):
+            return self.section(kind, raw, path)
+        if isinstance(kind, inspect.DictType):
+            return self._mapping(kind, raw, path)
+        if isinstance(kind, inspect.VarTupleType):
+            return self._list(kind, raw, path)
+        if isinstance(kind, inspect.LiteralType):
+            return self._choice(kind.values, raw, path)
+        if isinstance(kind, inspect.IntType):
+            return self._number(limit, raw, path)
+        if isinstance(kind, inspect.BoolType):
+            return raw if isinstance(raw, bool) else self._wrong(path, raw, "true or false", stand_in=False)
+        return self._text(limit, kind, raw, path)
+
+    def _union(self, kind: inspect.UnionType, raw: Any, path: Path) -> Any:
+        members = [m for m in kind.types if not isinstance(m, inspect.NoneType)]
+        if len(members) == 1:
+            return self.value(members[0], raw, path)
+        choices: list[Any] = []
+        for member in members:
+            plain = _alternatives(member)
+            if len(plain) > 1:
+                return self._union(inspect.UnionType(plain), raw, path)
+            if isinstance(plain[0], inspect.LiteralType):
+                if raw in plain[0].values:
+                    return raw
+                choices += plain[0].values
+            elif _fits(plain[0], raw):
+                return self.value(member, raw, path)
+        words = [_article(k) for m in members for k in _alternatives(m) if not isinstance(k, inspect.LiteralType)]
+        self._wrong(path, raw, " or ".join([*words, *map(str, choices)]))
+        return _stand_in(members[0])
+
+    def _mapping(self, kind: inspect.DictType, raw: Any, path: Path) -> Mapping[str, Any]:
+        if not isinstance(raw, dict):
+            self._wrong(path, raw, "a mapping")
+            raw = {}
+        found = {}
+        for name in sorted(raw):
+            self.value(kind.key_type, name, (*path, name))
+            if raw[name] is None:
+                self._report.error((*path, name), "has no value")
+            found[name] = (
+                _stand_in(kind.value_type)
+                if raw[name] is None
+                else self.value(kind.value_type, raw[name], (*path, name))
+            )
+        return MappingProxyType(found)
+
+    def _list(self, kind: inspect.VarTupleType, raw: Any, path: Path) -> tuple[Any, ...]:
+        if not isinstance(raw, list):
+            example = f"; write [{_quoted(raw)}]" if isinstance(raw, str | int) and raw is not SECRET else ""
+            self._wrong(path, raw, "a list", example)
+            return ()
+        return tuple(self.value(kind.item_type, item, (*path, n)) for n, item in enumerate(raw))
+
+    def _choice(self, values: tuple[Any, ...], raw: Any, path: Path) -> Any:
+        if raw in values and not isinstance(raw, bool):
+            return raw
+        remedy = nearest(raw, values) if isinstance(raw, str) and raw is not SECRET else ""
+        ask = f"; {remedy}" if remedy.startswith("did") else ""
+        return self._wrong(path, raw, "one of " + ", ".join(map(str, values)), ask, stand_in=values[0])
+
+    def _number(self, limit: Range | None, raw: Any, path: Path) -> int:
+        if isinstance(raw, bool) or not isinstance(raw, int):
+            low = limit.low if limit else 0
+            words = "a whole number" + (f" ({limit})" if limit else "")
+            self._wrong(path, raw, words, "; without quotes" if isinstance(raw, str) and raw.isdigit() else "")
+            return low
+        if limit and not limit.low <= raw <= limit.high:
+            side, bound = ("below", limit.low) if raw < limit.low else ("over", limit.high)
+            unit = f" {limit.unit}" if limit.unit else ""
+            self._report.error(
+                path, f"{self._shown(raw, path)} is {side} {bound}{unit}; {limit.what}: {limit} ({limit.source})"
+            )
+        return raw
+
+    def _text(self, limit: Shape | Length | None, kind: inspect.Type, raw: Any, path: Path) -> str:
+        if isinstance(raw, Secret):
+            return raw
+        if not isinstance(raw, str):
+            hint = f'; write "{str(raw).lower()}"' if isinstance(raw, bool | int | float) else ""
+            self._wrong(path, raw, "text", hint)
+            return SECRET
+        shown = self._shown(raw, path)
+        longest = limit.longest if isinstance(limit, Shape) else limit.high if limit else None
+        if limit and longest is not None and len(raw) > longest:
+            message = f"{shown} has {len(raw)} characters, at most {longest} are allowed ({limit.what}; {limit.source})"
+            self._report.error(path, message)
+        elif isinstance(limit, Shape) and not re.fullmatch(limit.pattern, raw):
+            self._report.error(path, f"{shown} is no {limit.what}: expected {limit} ({limit.source})")
+        elif not raw and isinstance(kind, inspect.StrType) and kind.min_length:
+            self._report.error(path, "is empty; give a value or take the key out")
+        return str(raw)
+
+    def _wrong(self, path: Path, raw: Any, expected: str, hint: str = "", stand_in: Any = None) -> Any:
+        if isinstance(raw, Secret):
+            hint = "; only texts can be encrypted, since everything else is checked before the engine decrypts it"
+        self._report.error(path, f"expected {expected}, got {self._kind_of(raw, path)}{hint}")
+        return stand_in
+
+    def _kind_of(self, raw: Any, path: Path) -> str:
+        names = {
+            bool: "",
+            int: "the number ",
+            float: "the number ",
+            str: "the text ",
+            list: "the list ",
+            dict: "the mapping ",
+        }
+        if isinstance(raw, Secret):
+            return "an encrypted value"
+        return f"{names.get(type(raw), '')}{self._shown(raw, path)}"
+
+    def _shown(self, raw: Any, path: Path) -> str:
+        """A value as a message may show it: never one that the engine holds as secret, never a long one."""
+        if path and path[0] in self._secret_roots:
+            return str(SECRET)
+        text = raw if isinstance(raw, str) else json.dumps(raw, ensure_ascii=False, default=str)
+        text = text if len(text) <= 60 else f"{text[:57]}..."
+        return _quoted(text) if isinstance(raw, str) else text
+
+
+def _quoted(raw: Any) -> str:
+    return json.dumps(raw, ensure_ascii=False) if isinstance(raw, str) else str(raw)
+
+
+def _fits(kind: inspect.Type, raw: Any) -> bool:
+    if isinstance(kind, inspect.IntType):
+        return isinstance(raw, int) and not isinstance(raw, bool)
+    if isinstance(kind, inspect.StrType):
+        return isinstance(raw, str)
+    return isinstance(raw, dict)
+
+
+def _article(kind: inspect.Type) -> str:
+    if isinstance(kind, inspect.IntType):
+        return "a whole number"
+    return "a text" if isinstance(kind, inspect.StrType) else "a mapping"
+
+
+def _stand_in(kind: inspect.Type) -> Any:
+    """A value for a place whose real one is missing or wrong and has been reported."""
+    plain = _alternatives(kind)[0]
+    if isinstance(plain, inspect.StructType):
+        values = {field.name: _stand_in(field.type) for field in plain.fields if field.required}
+        return plain.cls(**values)
+    if isinstance(plain, inspect.IntType):
+        return plain.ge or 0
+    if isinstance(plain, inspect.DictType):
+        return MappingProxyType({})
+    if isinstance(plain, inspect.VarTupleType):
+        return ()
+    if isinstance(plain, inspect.LiteralType):
+        return plain.values[0]
+    return False if isinstance(plain, inspect.BoolType) else SECRET

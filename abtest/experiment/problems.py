@@ -1,0 +1,113 @@
+"""Problems in a stack's config: collected all at once, each with its place, its value, the limit and the remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+__all__ = ["ConfigError", "Path", "Place", "Problem", "Report", "key_path", "nearest"]
+
+#: Where a value stands: the config key without its namespace, then mapping keys and list positions.
+Path = tuple[str | int, ...]
+
+NAMESPACE = "abtest"
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """A line of a file as the person reads it. ``line`` is 0 where no line is known."""
+
+    file: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong (``error``) or doubtful (``warning``)."""
+
+    place: Place
+    severity: str
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        path = f"{self.path}: " if self.path else ""
+        return f"{self.place}: {self.severity}: {path}{self.message}"
+
+
+class ConfigError(Exception):
+    """The config cannot be used. Its text is the whole list, errors and warnings, a line each."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class Places(Protocol):
+    """Knows the line of a path, or of its nearest ancestor that has one."""
+
+    def place(self, path: Path) -> Place: ...
+
+
+def key_path(path: Path) -> str:
+    """A path as config keys are written: ``abtest:rules.path-b.when.path[0]``."""
+    if not path:
+        return ""
+    first, *rest = path
+    return f"{NAMESPACE}:{first}" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in rest)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The remedy for a name that does not exist: the nearest known one, or all of them."""
+    names = sorted(known)
+    folded = {n.lower(): n for n in names}
+    close = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {folded[close[0]]}?"
+    return f"known here: {', '.join(names)}" if names else "nothing is known here"
+
+
+@dataclass
+class Report:
+    """Collects problems. What follows from a value that is already reported is left out."""
+
+    places: Places
+    problems: list[Problem] = field(default_factory=list)
+    _broken: set[Path] = field(default_factory=set)
+
+    def error(self, path: Path, message: str) -> None:
+        """A value that cannot be used; ``path`` is the value's, or its mapping's where it is missing."""
+        if not self.is_broken(path):
+            self._broken.add(path)
+            self._add("error", path, message)
+
+    def also(self, path: Path, message: str) -> None:
+        """One of several errors at one path, none of which hides the others."""
+        self._broken.add(path)
+        self._add("error", path, message)
+
+    def warning(self, path: Path, message: str) -> None:
+        if not self.is_broken(path):
+            self._add("warning", path, message)
+
+    def is_broken(self, path: Path) -> bool:
+        """Whether this value, or one that holds it, already has an error."""
+        return any(path[:depth] in self._broken for depth in range(len(path) + 1))
+
+    def _add(self, severity: str, path: Path, message: str) -> None:
+        problem = Problem(self.places.place(path), severity, key_path(path), message)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def sorted(self) -> tuple[Problem, ...]:
+        """All problems in the order of the file."""
+        return tuple(sorted(self.problems, key=lambda p: (p.place.file, p.place.line, p.path, p.message)))
+
+    @property
+    def has_errors(self) -> bool:
+        return any(p.severity == "error" for p in self.problems)

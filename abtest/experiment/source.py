@@ -1,0 +1,286 @@
+"""Where a config comes from: the engine's, or a stack file read offline. Both give the same ``Source``.
+
+The engine hands a program its config as texts (``PULUMI_CONFIG``): key -> text, objects as JSON. A stack file is
+brought into that same form here, so that everything after it is one path and one result.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path as FilePath
+from typing import Any, Self
+
+from abtest.experiment.engine_yaml import Document, YamlError, canonical_json, parse
+from abtest.experiment.problems import NAMESPACE, ConfigError, Path, Place, Problem, nearest
+from abtest.experiment.types import SECRET
+
+__all__ = ["Project", "Source", "find_project", "stack_file"]
+
+_STACK_FILE = re.compile(r"Pulumi\.(?P<stack>.+)\.ya?ml")
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with a Pulumi.yaml. ``config`` is its block of project-wide values."""
+
+    folder: FilePath
+    name: str = "abtest"
+    config: Mapping[str, Any] = field(default_factory=dict)
+    document: Document = field(default_factory=lambda: Document({}, {}))
+    file: FilePath | None = None
+
+    @classmethod
+    def read(cls, folder: FilePath) -> Self:
+        """Read ``folder``'s Pulumi.yaml. Raises ConfigError."""
+        file = next((f for f in (folder / "Pulumi.yaml", folder / "Pulumi.yml") if f.is_file()), folder / "Pulumi.yaml")
+        document = _read(file)
+        value = document.value
+        name = value.get("name") if isinstance(value, dict) else None
+        if not isinstance(name, str) or not name:
+            raise _failure(file, 1, "name: missing; a Pulumi project has one")
+        config = value.get("config") or {}
+        if not isinstance(config, dict):
+            raise _failure(file, document.lines.get(("config",), 1), "config: expected a mapping")
+        return cls(folder, name, config, document, file)
+
+    def stacks(self) -> tuple[str, ...]:
+        """The names of the stack files in the folder."""
+        found = (_STACK_FILE.fullmatch(f.name) for f in self.folder.iterdir())
+        return tuple(sorted(match["stack"] for match in found if match))
+
+
+def find_project(start: FilePath) -> Project:
+    """The project of the nearest folder, from ``start`` upwards, that has a Pulumi.yaml. Raises ConfigError."""
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if (folder / "Pulumi.yaml").is_file() or (folder / "Pulumi.yml").is_file():
+            return Project.read(folder)
+    raise _failure(start, 0, "no Pulumi.yaml here or in a folder above; go to the project's folder")
+
+
+def stack_file(stack: str, project: Project | None = None) -> tuple[FilePath, Project]:
+    """The stack file and project that ``--stack`` means: a name, or a path. Raises ConfigError."""
+    path = FilePath(stack)
+    if os.sep in stack or path.suffix in {".yaml", ".yml"}:
+        if not path.is_file():
+            raise _failure(path, 0, "there is no such stack file")
+        return path, find_project(path.parent)
+    project = project or find_project(FilePath())
+    for suffix in (".yaml", ".yml"):
+        if (file := project.folder / f"Pulumi.{stack}{suffix}").is_file():
+            return file, project
+    remedy = nearest(stack, project.stacks())
+    raise _failure(project.folder / f"Pulumi.{stack}.yaml", 0, f"there is no stack file for {stack}; {remedy}")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A config as the engine hands it over, and where each value stands.
+
+    ``values`` maps a key with its namespace to a text, or to SECRET where a stack file only has its encrypted form.
+    """
+
+    values: Mapping[str, Any]
+    project: Project
+    stack: str
+    label: str
+    find_places: Callable[[], Mapping[Path, Place]] = dict
+    secret_keys: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def from_file(cls, file: FilePath, project: Project) -> Self:
+        """Read a stack file offline, with Pulumi.yaml's ``config:`` merged in. Raises ConfigError."""
+        document = _read(file)
+        match = _STACK_FILE.fullmatch(file.name)
+        body = document.value
+        if body is None:
+            raise _failure(file, 1, "the file is empty; it needs a config: with abtest:variants and abtest:weights")
+        if not isinstance(body, dict) or not isinstance(body.get("config") or {}, dict):
+            raise _failure(file, 1, "expected a mapping with the key config:")
+        block = {key: (("config", key), value) for key, value in (body.get("config") or {}).items()}
+        own = _Block(_shown(file), document, project.name, block)
+        shared = _project_block(project)
+        notes = ("environment: (Pulumi ESC) is not read offline; what it sets is missing here",)
+        return cls(
+            values={**shared.texts(), **own.texts()},
+            project=project,
+            stack=match["stack"] if match else file.stem,
+            label=own.shown,
+            find_places=lambda: {**shared.places(without=own.texts()), **own.places()},
+            notes=notes if body.get("environment") else (),
+        )
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any], project: Project) -> Self:
+        """Take a config as plain values, such as a test writes down: key with namespace -> value."""
+        return cls(
+            values={key: _text(value) for key, value in values.items()}, project=project, stack="config", label="config"
+        )
+
+    @classmethod
+    def from_engine(cls, values: Mapping[str, str], secret_keys: frozenset[str], project: Project, stack: str) -> Self:
+        """Take the engine's config; the stack file, where it says the same, only tells the lines."""
+        return cls(
+            values=values,
+            project=project,
+            stack=stack,
+            label=f"Pulumi.{stack}.yaml",
+            find_places=lambda: _places_of_engine(values, project, stack),
+            secret_keys=secret_keys,
+        )
+
+    @cached_property
+    def places(self) -> Mapping[Path, Place]:
+        return self.find_places()
+
+    def place(self, path: Path) -> Place:
+        """The line of a path, or of what holds it."""
+        for depth in range(len(path), -1, -1):
+            if path[:depth] in self.places:
+                return self.places[path[:depth]]
+        return Place(self.label)
+
+    def setting(self, key: str) -> str | None:
+        """A plain text of another namespace, such as ``aws:region``."""
+        value = self.values.get(key)
+        return value if isinstance(value, str) and value != "null" and value is not SECRET else None
+
+
+def _places_of_engine(values: Mapping[str, str], project: Project, stack: str) -> Mapping[Path, Place]:
+    """The lines of the stack file, for the keys that it gives the very values that the engine has.
+
+    Values may come from elsewhere (``--config-file``, ``--config``, the Automation API): no line is told for those.
+    """
+    try:
+        file, project = stack_file(stack, Project.read(project.folder))
+        source = Source.from_file(file, project)
+    except ConfigError:
+        return {}
+    same = {
+        key.removeprefix(f"{NAMESPACE}:")
+        for key, text in source.values.items()
+        if _agrees(_decoded(text), _decoded(values.get(key)))
+    }
+    return {path: place for path, place in source.places.items() if not path or path[0] in same}
+
+
+def _decoded(text: Any) -> Any:
+    try:
+        return reveal(json.loads(text)) if isinstance(text, str) and text is not SECRET else text
+    except ValueError:
+        return text
+
+
+def _agrees(offline: Any, engine: Any) -> bool:
+    if offline is SECRET:
+        return True
+    if isinstance(offline, dict) and isinstance(engine, dict):
+        return offline.keys() == engine.keys() and all(_agrees(offline[key], engine[key]) for key in offline)
+    if isinstance(offline, list) and isinstance(engine, list):
+        return len(offline) == len(engine) and all(map(_agrees, offline, engine))
+    return bool(offline == engine)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A ``config:`` block of a file: key as written -> (where its value stands, the value)."""
+
+    shown: str
+    document: Document
+    namespace: str
+    entries: Mapping[str, tuple[Path, Any]]
+
+    def _full(self, key: str) -> str:
+        return key if ":" in key else f"{self.namespace}:{key}"
+
+    def texts(self) -> dict[str, Any]:
+        return {self._full(key): _text(value) for key, (_, value) in self.entries.items()}
+
+    def places(self, without: Container[str] = ()) -> dict[Path, Place]:
+        roots = {at: self._full(key) for key, (at, _) in self.entries.items() if self._full(key) not in without}
+        found: dict[Path, Place] = {(): Place(self.shown, self.document.lines.get(("config",), 1))}
+        for path, line in self.document.lines.items():
+            for depth in (2, 3):
+                full = roots.get(path[:depth])
+                if full is not None and full.startswith(f"{NAMESPACE}:"):
+                    found[(full.removeprefix(f"{NAMESPACE}:"), *path[depth:])] = Place(self.shown, line)
+        return found
+
+
+def _project_block(project: Project) -> _Block:
+    """Pulumi.yaml's ``config:``: values, or mappings with ``value`` or ``default``, for keys that the stack has not.
+
+    Source: pulumi/pulumi pkg/workspace/config.go mergeConfig, sdk/go/common/workspace/project.go ProjectConfigType.
+    """
+    entries: dict[str, tuple[Path, Any]] = {}
+    for key, entry in project.config.items():
+        if not isinstance(entry, dict):
+            entries[key] = (("config", key), entry)
+        elif name := next((n for n in ("default", "value") if entry.get(n) is not None), None):
+            entries[key] = (("config", key, name), entry[name])
+    return _Block(_shown(project.file or project.folder), project.document, project.name, entries)
+
+
+def _read(file: FilePath) -> Document:
+    try:
+        return parse(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise _failure(file, 0, "there is no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise _failure(file, 0, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    except YamlError as error:
+        raise _failure(file, error.line, error.message) from None
+
+
+def _failure(file: FilePath, line: int, message: str) -> ConfigError:
+    return ConfigError([Problem(Place(_shown(file), line), "error", "", message)])
+
+
+def _shown(file: FilePath) -> str:
+    """A path as short as it is clear: relative to the current folder where it lies below it."""
+    try:
+        return str(file.resolve().relative_to(FilePath.cwd()))
+    except ValueError:
+        return str(file)
+
+
+def _text(value: Any) -> Any:
+    """A top-level value as the engine hands it over. Source: config/object.go MarshalString."""
+    if _is_secure(value):
+        return SECRET
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        return go_float(value)
+    return json.dumps(canonical_json(value), ensure_ascii=False)
+
+
+def _is_secure(value: Any) -> bool:
+    """``{secure: <ciphertext>}`` is how a stack file holds an encrypted text."""
+    return isinstance(value, dict) and list(value) == ["secure"] and isinstance(value["secure"], str)
+
+
+def reveal(value: Any) -> Any:
+    """Replace what is still encrypted by SECRET, at every depth."""
+    if _is_secure(value):
+        return SECRET
+    if isinstance(value, dict):
+        return {key: reveal(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [reveal(item) for item in value]
+    return value
+
+
+def go_float(value: float) -> str:
+    """A float as Go's encoding/json writes it: plain digits from 1e-6 up to 1e21, else an exponent."""
+    if value == 0 or 1e-6 <= abs(value) < 1e21:
+        text = format(Decimal(repr(value)), "f")
+        return text.removesuffix(".0")
+    return re.sub(r"e([-+])0+", r"e\1", repr(value))
