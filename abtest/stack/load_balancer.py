@@ -1,0 +1,48 @@
+"""The Application Load Balancer."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_aws as aws
+
+from abtest.experiment import Experiment
+from abtest.stack.look_up import Surroundings
+from abtest.stack.network import Network
+from abtest.stack.tags import tags_of
+
+__all__ = ["LoadBalancer"]
+
+TYPE = "abtest:stack:LoadBalancer"
+
+
+class LoadBalancer(pulumi.ComponentResource):
+    """The load balancer itself; what it does with a request is in ``Routing``."""
+
+    load_balancer: aws.lb.LoadBalancer
+
+    def __init__(
+        self,
+        name: str,
+        experiment: Experiment,
+        surroundings: Surroundings,
+        network: Network,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(TYPE, name, None, opts)
+        self.load_balancer = aws.lb.LoadBalancer(
+            name,
+            load_balancer_type="application",
+            internal=experiment.network.internal,
+            ip_address_type=experiment.network.ip_address_type,
+            subnets=[subnet.id for subnet in surroundings.subnets],
+            security_groups=[network.security_group.id],
+            idle_timeout=experiment.idle_timeout_seconds,
+            enable_http2=True,
+            # Request smuggling: odd headers are dropped, ambiguous requests closed after the answer.
+            drop_invalid_header_fields=True,
+            desync_mitigation_mode="defensive",
+            enable_deletion_protection=experiment.deletion_protection,
+            tags=tags_of(experiment),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({"arn": self.load_balancer.arn, "dns_name": self.load_balancer.dns_name})

@@ -1,0 +1,96 @@
+"""The load balancer's security group: who may reach it, and whom it may reach."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+
+import pulumi
+import pulumi_aws as aws
+
+from abtest.experiment import Experiment
+from abtest.experiment.types import Variant
+from abtest.stack.look_up import Surroundings
+from abtest.stack.tags import tags_of
+
+__all__ = ["Network", "ports_of"]
+
+TYPE = "abtest:stack:Network"
+
+#: Where targets that somebody else registers by address may lie, besides the VPC. Source: API RegisterTargets.
+_PRIVATE = ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")
+
+
+class Network(pulumi.ComponentResource):
+    """Admits ``ingressCidrs`` on the listener's ports only; talks to the variants' ports and health-check ports only.
+
+    Instances that the program launches have security groups of their own, which their variant opens to this one.
+    """
+
+    security_group: aws.ec2.SecurityGroup
+
+    def __init__(
+        self, name: str, experiment: Experiment, surroundings: Surroundings, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__(TYPE, name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        tags = tags_of(experiment)
+        self.security_group = aws.ec2.SecurityGroup(
+            name,
+            description="Load balancer of the A/B test",
+            vpc_id=surroundings.vpc_id,
+            tags=tags_of(experiment, name=name),
+            opts=child,
+        )
+        # Rules are named by what they say, so that adding or removing one leaves the others alone.
+        for port in experiment.listener.ports:
+            for cidr in experiment.network.ingress_cidrs:
+                aws.vpc.SecurityGroupIngressRule(
+                    f"{name}-from-{cidr}-{port}",
+                    security_group_id=self.security_group.id,
+                    ip_protocol="tcp",
+                    from_port=port,
+                    to_port=port,
+                    **_block(cidr),
+                    tags=tags,
+                    opts=child,
+                )
+        for cidr, port in sorted(set(_destinations(experiment, surroundings))):
+            aws.vpc.SecurityGroupEgressRule(
+                f"{name}-to-{cidr}-{port}",
+                security_group_id=self.security_group.id,
+                ip_protocol="tcp",
+                from_port=port,
+                to_port=port,
+                **_block(cidr),
+                tags=tags,
+                opts=child,
+            )
+        self.register_outputs({"security_group_id": self.security_group.id})
+
+
+def ports_of(variant: Variant) -> tuple[int, ...]:
+    """The ports that the load balancer uses on a variant's targets."""
+    health = variant.health_check.port
+    return (variant.port,) if health in {"traffic-port", variant.port} else (variant.port, int(health))
+
+
+def _destinations(experiment: Experiment, surroundings: Surroundings) -> Iterator[tuple[str, int]]:
+    """Block and port of every target whose security group is not the program's own."""
+    for variant in experiment.variants.values():
+        targets = variant.targets
+        if targets.launch is not None:
+            continue
+        if targets.ip_addresses is not None:
+            blocks = [f"{address}/{ipaddress.ip_address(address).max_prefixlen}" for address in targets.ip_addresses]
+        elif targets.external == "ip":
+            blocks = sorted({*surroundings.vpc_cidrs, *_PRIVATE})
+        else:
+            blocks = list(surroundings.vpc_cidrs)
+        for block in blocks:
+            for port in ports_of(variant):
+                yield block, port
+
+
+def _block(cidr: str) -> dict[str, str]:
+    return {"cidr_ipv6" if ":" in cidr else "cidr_ipv4": cidr}

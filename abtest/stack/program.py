@@ -1,0 +1,62 @@
+"""The whole stack: components put together, and what it exports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi_random as random
+
+from abtest.experiment import Experiment
+from abtest.stack.dns import Record
+from abtest.stack.load_balancer import LoadBalancer
+from abtest.stack.look_up import Surroundings
+from abtest.stack.network import Network
+from abtest.stack.routing import Routing
+from abtest.stack.variant import Variant
+
+__all__ = ["build"]
+
+#: Logical names hold no name of an experiment: the next one on the same stack changes tags and the salt, nothing else.
+NAME = "abtest"
+
+
+def build(experiment: Experiment, surroundings: Surroundings, project_folder: Path) -> Mapping[str, Any]:
+    """Register every resource. Returns the stack's exports by name."""
+    network = Network(NAME, experiment, surroundings)
+    variants = {name: Variant(name, experiment, surroundings, network, project_folder) for name in experiment.variants}
+    load_balancer = LoadBalancer(NAME, experiment, surroundings, network)
+    routing = Routing(NAME, experiment, load_balancer, variants)
+    salt = random.RandomId(f"{NAME}-salt", byte_length=8, keepers={"experiment": experiment.experiment})
+    alb = load_balancer.load_balancer
+    host: pulumi.Input[str] = alb.dns_name
+    exports: dict[str, Any] = {}
+    if experiment.dns is not None and surroundings.zone_id is not None:
+        after = [routing.listener, *routing.rules]
+        record = Record(f"{NAME}-dns", experiment.dns, surroundings.zone_id, experiment, load_balancer, after)
+        exports["fqdn"] = host = record.fqdn
+    if routing.override_token is not None:
+        exports["override_token"] = routing.override_token
+    groups = {name: component.security_group for name, component in variants.items()}
+    return {
+        "alb_dns_name": alb.dns_name,
+        "url": _url(experiment, host),
+        "listener_arn": routing.listener.arn,
+        "load_balancer_arn": alb.arn,
+        "target_group_arns": {name: component.target_group.arn for name, component in variants.items()},
+        "weights": dict(experiment.weights),
+        "security_group_ids": {
+            "load_balancer": network.security_group.id,
+            **{name: group.id for name, group in groups.items() if group is not None},
+        },
+        "assignment_salt": salt.hex,
+        **exports,
+    }
+
+
+def _url(experiment: Experiment, host: pulumi.Input[str]) -> pulumi.Output[str]:
+    listener = experiment.listener
+    port = "" if listener.listens_on == (443 if listener.is_https else 80) else f":{listener.listens_on}"
+    return pulumi.Output.concat(listener.protocol.lower(), "://", host, port)

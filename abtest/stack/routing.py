@@ -1,0 +1,154 @@
+"""What the load balancer does with a request: listeners, the weighted split, rules and the override.
+
+To the engine a listener is its port and a rule its priority. So renaming, reordering and swapping rules are updates in
+place, never a second rule on a priority that is still taken (PriorityInUse).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_random as random
+
+from abtest.experiment import Experiment
+from abtest.experiment.limits import RECOMMENDED_SSL_POLICY
+from abtest.experiment.types import Override, Rule
+from abtest.stack.actions import conditions, fixed_response, forward, header_condition, redirect
+from abtest.stack.load_balancer import LoadBalancer
+from abtest.stack.tags import tags_of
+from abtest.stack.variant import Variant
+
+if TYPE_CHECKING:
+    from pulumi_aws import lb
+
+__all__ = ["Routing"]
+
+TYPE = "abtest:stack:Routing"
+
+
+class Routing(pulumi.ComponentResource):
+    """The listener with the main split as its default action, its rules, and the redirect of port 80."""
+
+    listener: aws.lb.Listener
+    rules: tuple[aws.lb.ListenerRule, ...]
+    override_token: pulumi.Output[str] | None
+
+    def __init__(
+        self,
+        name: str,
+        experiment: Experiment,
+        load_balancer: LoadBalancer,
+        variants: Mapping[str, Variant],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(TYPE, name, None, opts)
+        self._experiment, self._variants = experiment, variants
+        self._load_balancer_arn = load_balancer.load_balancer.arn
+        self._arns = {variant: component.target_group.arn for variant, component in variants.items()}
+        self.listener = self._main_listener()
+        self.override_token = None
+        overrides: list[aws.lb.ListenerRule] = []
+        if experiment.override is not None:
+            overrides = self._override(name, experiment.override)
+        self.rules = (*overrides, *(self._rule(rule_name, rule) for rule_name, rule in experiment.rules_in_order()))
+        if experiment.listener.redirects_port_80:
+            self._redirect_listener()
+        self.register_outputs({"listener_arn": self.listener.arn})
+
+    def _after(self, weights: Iterable[str], *more: pulumi.Resource) -> pulumi.ResourceOptions:
+        """Options of what forwards: it comes after every target of the groups that it names, and goes before them."""
+        attachments = [attachment for variant in weights for attachment in self._variants[variant].attachments]
+        return pulumi.ResourceOptions(parent=self, depends_on=[*attachments, *more])
+
+    def _main_listener(self) -> aws.lb.Listener:
+        experiment, listener = self._experiment, self._experiment.listener
+        split = forward(experiment.weights, self._arns, experiment.stickiness_seconds)
+        return aws.lb.Listener(
+            f"listener-{listener.listens_on}",
+            load_balancer_arn=self._load_balancer_arn,
+            port=listener.listens_on,
+            protocol=listener.protocol,
+            certificate_arn=listener.certificate_arn,
+            # Left out, AWS would still take TLS 1.0.
+            ssl_policy=(listener.ssl_policy or RECOMMENDED_SSL_POLICY) if listener.is_https else None,
+            default_actions=[split],
+            tags=tags_of(experiment),
+            opts=self._after(experiment.weights),
+        )
+
+    def _redirect_listener(self) -> None:
+        """Port 80 sends everybody to the HTTPS listener. It changes its ways only once that one is complete, so that
+        moving from 80 to 443 and back leaves no moment without an answer.
+        """
+        port = self._experiment.listener.listens_on
+        aws.lb.Listener(
+            "listener-80",
+            load_balancer_arn=self._load_balancer_arn,
+            port=80,
+            protocol="HTTP",
+            default_actions=[
+                {"type": "redirect", "redirect": {"protocol": "HTTPS", "port": str(port), "status_code": "HTTP_301"}}
+            ],
+            tags=tags_of(self._experiment),
+            opts=self._after((), self.listener, *self.rules),
+        )
+
+    def _rule(self, name: str, rule: Rule) -> aws.lb.ListenerRule:
+        weights = self._experiment.forward_weights(rule)
+        if rule.redirect is not None:
+            action = redirect(rule.redirect)
+        elif rule.respond is not None:
+            action = fixed_response(rule.respond)
+        else:
+            # One variant is no split: with stickiness its cookie would carry the client's next requests there too.
+            stickiness = self._experiment.stickiness_seconds if len(weights) > 1 else 0
+            action = forward(weights, self._arns, stickiness)
+        return self._listener_rule(
+            rule.priority, conditions(rule.when), action, weights, tags_of(self._experiment, rule=name)
+        )
+
+    def _listener_rule(
+        self,
+        priority: int,
+        when: list[lb.ListenerRuleConditionArgsDict],
+        action: lb.ListenerRuleActionArgsDict,
+        weights: Iterable[str],
+        tags: dict[str, str],
+    ) -> aws.lb.ListenerRule:
+        return aws.lb.ListenerRule(
+            f"rule-{priority}",
+            listener_arn=self.listener.arn,
+            priority=priority,
+            conditions=when,
+            actions=[action],
+            tags=tags,
+            opts=self._after(weights),
+        )
+
+    def _override(self, name: str, override: Override) -> list[aws.lb.ListenerRule]:
+        """One rule a variant, before all others. A forced tester gets no cookie, and so stays in no group."""
+        if override.secret:
+            # Lower case, since header values are compared without regard to case. The id of a RandomPassword does
+            # not hold its value, and the provider marks the value as secret.
+            token = random.RandomPassword(
+                f"{name}-override", length=32, special=False, upper=False, opts=pulumi.ResourceOptions(parent=self)
+            )
+            self.override_token = pulumi.Output.secret(token.result)
+        rules = []
+        for variant, priority in self._experiment.override_priorities.items():
+            value = (
+                pulumi.Output.concat(self.override_token, "-", variant) if self.override_token is not None else variant
+            )
+            rules.append(
+                self._listener_rule(
+                    priority,
+                    [header_condition(override.header, [value])],
+                    forward({variant: 1}, self._arns, stickiness_seconds=0),
+                    [variant],
+                    tags_of(self._experiment, variant=variant),
+                )
+            )
+        return rules

@@ -1,0 +1,209 @@
+"""A variant: its target group and what answers behind it."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+import pulumi
+import pulumi_aws as aws
+
+from abtest.experiment import Experiment
+from abtest.experiment.types import Launch, Targets
+from abtest.experiment.types import Variant as VariantConfig
+from abtest.stack.look_up import Surroundings
+from abtest.stack.network import Network, ports_of
+from abtest.stack.tags import tags_of
+
+__all__ = ["Variant", "sample_user_data"]
+
+TYPE = "abtest:stack:Variant"
+
+
+class Variant(pulumi.ComponentResource):
+    """A target group with its targets.
+
+    ``attachments`` is what a forward to this variant depends on: before it, the group has no target, and requests
+    sent there would be answered with 503.
+    """
+
+    target_group: aws.lb.TargetGroup
+    attachments: tuple[aws.lb.TargetGroupAttachment, ...]
+    security_group: aws.ec2.SecurityGroup | None
+
+    def __init__(
+        self,
+        variant: str,
+        experiment: Experiment,
+        surroundings: Surroundings,
+        network: Network,
+        project_folder: Path,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        name = f"abtest-{variant}"
+        super().__init__(TYPE, name, None, opts)
+        self._name, self._variant, self._experiment, self._surroundings = name, variant, experiment, surroundings
+        self._config = experiment.variants[variant]
+        self._child = pulumi.ResourceOptions(parent=self)
+        self.security_group = None
+        self.target_group = self._target_group()
+        targets = self._config.targets
+        if targets.launch is not None:
+            self.security_group = self._open_to(network)
+            self.attachments = self._launch(targets.launch, self.security_group, project_folder)
+        else:
+            ids = targets.instance_ids or targets.ip_addresses or ()
+            self.attachments = tuple(self._attach(target, target) for target in ids)
+        self.register_outputs({"target_group_arn": self.target_group.arn})
+
+    def _target_group(self) -> aws.lb.TargetGroup:
+        config, health = self._config, self._config.health_check
+        is_grpc = config.protocol_version == "GRPC"
+        # Autonamed: AWS does not give a group away while a rule uses its name, so a fixed one could not be replaced.
+        return aws.lb.TargetGroup(
+            self._name,
+            port=config.port,
+            protocol=config.protocol,
+            protocol_version=config.protocol_version,
+            target_type=_target_type(config.targets),
+            ip_address_type="ipv6" if any(":" in a for a in config.targets.ip_addresses or ()) else "ipv4",
+            vpc_id=self._surroundings.vpc_id,
+            load_balancing_algorithm_type=config.load_balancing,
+            deregistration_delay=config.deregistration_delay_seconds,
+            slow_start=config.slow_start_seconds,
+            health_check={
+                "enabled": True,
+                "path": health.path or ("/AWS.ALB/healthcheck" if is_grpc else "/"),
+                "port": str(health.port),
+                "protocol": health.protocol or config.protocol,
+                "interval": health.interval_seconds,
+                "timeout": health.timeout_seconds,
+                "healthy_threshold": health.healthy_threshold,
+                "unhealthy_threshold": health.unhealthy_threshold,
+                "matcher": health.matcher or ("12" if is_grpc else "200"),
+            },
+            tags=tags_of(self._experiment, variant=self._variant),
+            opts=self._child,
+        )
+
+    def _attach(self, key: str, target: pulumi.Input[str]) -> aws.lb.TargetGroupAttachment:
+        """Register a target. Addresses outside the VPC have no zone of their own to be told."""
+        return aws.lb.TargetGroupAttachment(
+            f"{self._name}-{key}",
+            target_group_arn=self.target_group.arn,
+            target_id=target,
+            port=self._config.port,
+            opts=self._child,
+        )
+
+    def _open_to(self, network: Network) -> aws.ec2.SecurityGroup:
+        """The instances' security group: only the load balancer gets in, and it gets out only to here."""
+        tags = tags_of(self._experiment, variant=self._variant)
+        group = aws.ec2.SecurityGroup(
+            self._name,
+            description="Instances of a variant of the A/B test",
+            vpc_id=self._surroundings.vpc_id,
+            tags=tags_of(self._experiment, variant=self._variant, name=self._name),
+            opts=self._child,
+        )
+        for port in ports_of(self._config):
+            aws.vpc.SecurityGroupIngressRule(
+                f"{self._name}-from-lb-{port}",
+                security_group_id=group.id,
+                ip_protocol="tcp",
+                from_port=port,
+                to_port=port,
+                referenced_security_group_id=network.security_group.id,
+                tags=tags,
+                opts=self._child,
+            )
+            aws.vpc.SecurityGroupEgressRule(
+                f"{self._name}-to-{port}",
+                security_group_id=network.security_group.id,
+                ip_protocol="tcp",
+                from_port=port,
+                to_port=port,
+                referenced_security_group_id=group.id,
+                tags=tags,
+                opts=self._child,
+            )
+        # Model servers fetch packages and weights when they start.
+        for block in ("0.0.0.0/0", "::/0"):
+            aws.vpc.SecurityGroupEgressRule(
+                f"{self._name}-to-{block}",
+                security_group_id=group.id,
+                ip_protocol="-1",
+                cidr_ipv4=None if ":" in block else block,
+                cidr_ipv6=block if ":" in block else None,
+                tags=tags,
+                opts=self._child,
+            )
+        return group
+
+    def _launch(
+        self, launch: Launch, group: aws.ec2.SecurityGroup, project_folder: Path
+    ) -> tuple[aws.lb.TargetGroupAttachment, ...]:
+        subnets = self._surroundings.launch_subnets[self._variant]
+        user_data = (
+            (project_folder / launch.user_data_file).read_text(encoding="utf-8")
+            if launch.user_data_file
+            else sample_user_data(self._variant, self._config)
+        )
+        # Another type or another script means another instance: replaced, the new one before the old one leaves.
+        # Otherwise the provider would stop the running one. A newer default image is no reason to replace anything.
+        options = pulumi.ResourceOptions(
+            parent=self,
+            replace_on_changes=["instanceType", "userData"],
+            ignore_changes=None if launch.ami else ["ami"],
+        )
+        attachments = []
+        for n in range(1, launch.count + 1):
+            instance = aws.ec2.Instance(
+                f"{self._name}-{n}",
+                ami=self._surroundings.images[self._variant],
+                instance_type=launch.instance_type,
+                subnet_id=subnets[(n - 1) % len(subnets)].id,
+                vpc_security_group_ids=[group.id],
+                iam_instance_profile=launch.instance_profile,
+                key_name=launch.key_name,
+                user_data=user_data,
+                user_data_replace_on_change=True,
+                metadata_options={"http_endpoint": "enabled", "http_tokens": "required"},
+                root_block_device={"encrypted": True, "volume_type": "gp3", "volume_size": launch.root_volume_gb},
+                tags=tags_of(self._experiment, variant=self._variant, name=f"{self._name}-{n}"),
+                opts=options,
+            )
+            attachments.append(self._attach(str(n), instance.id))
+        return tuple(attachments)
+
+
+def _target_type(targets: Targets) -> str:
+    if targets.external is not None:
+        return targets.external
+    return "ip" if targets.ip_addresses is not None else "instance"
+
+
+def sample_user_data(variant: str, config: VariantConfig) -> str:
+    """A start-up script for Amazon Linux 2023 that runs the sample model server as a service."""
+    server = resources.files("abtest").joinpath("sample", "server.py").read_text(encoding="utf-8")
+    return f"""#!/bin/bash
+set -euo pipefail
+install -d /opt/abtest
+cat > /opt/abtest/server.py <<'END_OF_SERVER'
+{server.rstrip()}
+END_OF_SERVER
+cat > /etc/systemd/system/abtest-sample.service <<'END_OF_UNIT'
+[Unit]
+Description=Sample model server, version {variant}
+After=network-online.target
+[Service]
+ExecStart=/usr/bin/python3 /opt/abtest/server.py --port {config.port} --version {variant}
+Restart=always
+DynamicUser=yes
+AmbientCapabilities=CAP_NET_BIND_SERVICE
+[Install]
+WantedBy=multi-user.target
+END_OF_UNIT
+systemctl daemon-reload
+systemctl enable --now abtest-sample.service
+"""
