@@ -1,0 +1,5 @@
+"""The same program without AWS or the Pulumi CLI: moto, in this process, behind Pulumi's mocks."""
+
+from abtest.local.deployment import DeployError, Deployment, Resource, deploy
+
+__all__ = ["DeployError", "Deployment", "Resource", "deploy"]

@@ -1,0 +1,114 @@
+"""What a stack file names as existing, created on the embedded AWS before the program runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from unittest import mock
+
+from abtest.experiment import Experiment
+from abtest.local.clients import ACCOUNT, Clients, tag_list
+
+__all__ = ["create_assumed"]
+
+
+def create_assumed(aws: Clients, experiment: Experiment) -> tuple[str, ...]:
+    """Create it all. Returns a line for each thing, in the words of the config."""
+    made = [*_network(aws, experiment), *_instances(aws, experiment), *_names(aws, experiment)]
+    if arn := experiment.listener.certificate_arn:
+        _certificate(aws, arn)
+        made.append(f"certificate {arn}")
+    if dns := experiment.dns:
+        _zone(aws, dns.zone, is_private=dns.private_zone)
+        made.append(f"{'private ' * dns.private_zone}hosted zone {dns.zone}")
+    return tuple(made)
+
+
+@contextmanager
+def _next_id(module: str, maker: str, wanted: str | None) -> Iterator[None]:
+    """Moto numbers what it creates by itself; the next one gets the id that the config names."""
+    if wanted is None:
+        yield
+        return
+    with mock.patch(f"moto.ec2.models.{module}.{maker}", return_value=wanted):
+        yield
+
+
+def _zones(aws: Clients) -> list[str]:
+    return sorted(z["ZoneName"] for z in aws.ec2.describe_availability_zones()["AvailabilityZones"])
+
+
+def _network(aws: Clients, experiment: Experiment) -> Iterator[str]:
+    network = experiment.network
+    is_default = network.vpc_id is None and network.vpc_tags is None
+    if is_default and network.subnet_ids is None and network.subnet_tags is None:
+        yield "the default VPC with its subnets"
+        return
+    if is_default and network.subnet_ids is None:
+        vpc = aws.ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
+        block = "172.31.{}.0/24"
+        offset = 200  # behind the default subnets
+        yield "the default VPC"
+    else:
+        with _next_id("vpcs", "random_vpc_id", network.vpc_id):
+            vpc = aws.ec2.create_vpc(
+                CidrBlock="10.0.0.0/16",
+                AmazonProvidedIpv6CidrBlock=network.ip_address_type != "ipv4",
+                TagSpecifications=[{"ResourceType": "vpc", "Tags": tag_list(dict(network.vpc_tags or {}))}],
+            )["Vpc"]["VpcId"]
+        block, offset = "10.0.{}.0/24", 0
+        yield f"VPC {vpc}{_in_words(network.vpc_tags)}"
+    zones = _zones(aws)
+    ids: Sequence[str | None] = network.subnet_ids or [None] * min(3, len(zones))
+    for n, subnet_id in enumerate(ids):
+        with _next_id("subnets", "random_subnet_id", subnet_id):
+            subnet = aws.ec2.create_subnet(
+                VpcId=vpc,
+                CidrBlock=block.format(n + offset),
+                AvailabilityZone=zones[n % len(zones)],
+                **({"Ipv6CidrBlock": f"2001:db8:0:{n}::/64"} if network.ip_address_type != "ipv4" else {}),
+                TagSpecifications=[{"ResourceType": "subnet", "Tags": tag_list(dict(network.subnet_tags or {}))}],
+            )["Subnet"]
+        yield f"subnet {subnet['SubnetId']} in {subnet['AvailabilityZone']}{_in_words(network.subnet_tags)}"
+
+
+def _in_words(tags: object) -> str:
+    return (
+        f" ({', '.join(f'{key}={value}' for key, value in tags.items())})"
+        if isinstance(tags, dict) or hasattr(tags, "items")
+        else ""
+    )
+
+
+def _instances(aws: Clients, experiment: Experiment) -> Iterator[str]:
+    ids = {i: None for v in experiment.variants.values() for i in v.targets.instance_ids or ()}
+    for instance_id in ids:
+        with _next_id("instances", "random_instance_id", instance_id):
+            aws.ec2.run_instances(MinCount=1, MaxCount=1, ImageId="ami-12c6146b")
+        yield f"instance {instance_id}"
+
+
+def _names(aws: Clients, experiment: Experiment) -> Iterator[str]:
+    launches = [v.targets.launch for v in experiment.variants.values() if v.targets.launch]
+    for profile in sorted({launch.instance_profile for launch in launches if launch.instance_profile}):
+        aws.iam.create_instance_profile(InstanceProfileName=profile)
+        yield f"instance profile {profile}"
+    for key in sorted({launch.key_name for launch in launches if launch.key_name}):
+        aws.ec2.create_key_pair(KeyName=key)
+        yield f"key pair {key}"
+
+
+def _certificate(aws: Clients, arn: str) -> None:
+    """Moto's certificates have ARNs of its own choice: the new one is moved to the ARN that the config names."""
+    from moto.acm.models import acm_backends
+
+    made = aws.acm.request_certificate(DomainName="example.com")["CertificateArn"]
+    certificates = acm_backends[ACCOUNT][aws.region]._certificates  # noqa: SLF001 moto has no public way
+    certificates[arn] = certificates.pop(made)
+
+
+def _zone(aws: Clients, name: str, *, is_private: bool) -> None:
+    vpc = {"VPC": {"VPCRegion": aws.region, "VPCId": aws.ec2.describe_vpcs()["Vpcs"][0]["VpcId"]}} if is_private else {}
+    aws.route53.create_hosted_zone(
+        Name=name, CallerReference=name, HostedZoneConfig={"Comment": "assumed", "PrivateZone": is_private}, **vpc
+    )

@@ -1,0 +1,72 @@
+"""Clients of the embedded AWS, and the inputs that they are given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+__all__ = ["ACCOUNT", "Clients", "Inputs", "UntranslatableError", "tag_list"]
+
+#: moto's account.
+ACCOUNT = "123456789012"
+
+
+class UntranslatableError(Exception):
+    """The program asks for something that the embedded AWS does not know how to do; it never pretends to."""
+
+
+class Clients:
+    """boto3 clients by service, made once. Only to be used while moto is active."""
+
+    def __init__(self, region: str) -> None:
+        self.region = region
+        self._made: dict[str, Any] = {}
+
+    def __getattr__(self, service: str) -> Any:
+        if service not in self._made:
+            self._made[service] = boto3.client(
+                service,
+                region_name=self.region,
+                aws_access_key_id="embedded",
+                aws_secret_access_key="embedded",  # noqa: S106 moto takes any
+                config=Config(retries={"total_max_attempts": 1}),
+            )
+        return self._made[service]
+
+
+class Inputs:
+    """A resource's inputs. What a translation does not take is an error, so that nothing is lost on the way."""
+
+    def __init__(self, token: str, values: dict[str, Any]) -> None:
+        self.token = token
+        self._left = {key: whole_numbers(value) for key, value in values.items() if value is not None}
+
+    def take(self, key: str, default: Any = None) -> Any:
+        return self._left.pop(key, default)
+
+    def some(self, **names: str) -> dict[str, Any]:
+        """The inputs that are there, under other names: ``some(Port="port")``."""
+        found = {name: self.take(key) for name, key in names.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def finish(self) -> None:
+        """Raise UntranslatableError if an input has not been taken."""
+        if self._left:
+            raise UntranslatableError(
+                f"{self.token}: the embedded AWS cannot translate {', '.join(sorted(self._left))}"
+            )
+
+
+def whole_numbers(value: Any) -> Any:
+    """Numbers reach mocks as floats; AWS's API wants whole ones."""
+    if isinstance(value, dict):
+        return {key: whole_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [whole_numbers(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def tag_list(tags: dict[str, str] | None) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in (tags or {}).items()]

@@ -1,0 +1,284 @@
+"""Run the unchanged ``__main__.py`` on the embedded AWS, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import logging
+import runpy
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi.runtime
+from botocore.exceptions import BotoCoreError, ClientError
+from google.protobuf import empty_pb2
+from moto import mock_aws
+from moto.moto_api._internal import mock_random
+from pulumi.runtime import mocks, rpc, settings
+from pulumi.runtime.stack import run_in_stack
+
+from abtest.experiment import ConfigError, Experiment, Source, find_project, load, stack_file
+from abtest.experiment.problems import Problem
+from abtest.local.assumed import create_assumed
+from abtest.local.clients import Clients, Inputs, UntranslatableError
+from abtest.local.look_ups import LOOK_UPS, LookUpError
+from abtest.local.resources import CREATE, RegexConditions, create
+
+__all__ = ["DeployError", "Deployment", "Resource", "deploy"]
+
+_DEFAULT_REGION = "us-east-1"
+
+
+class DeployError(Exception):
+    """The embedded AWS refused a resource, or cannot do what the program asks for."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A registered resource. ``inputs`` and ``state`` have the provider's camelCase keys; ``parent`` is a URN."""
+
+    urn: str
+    type: str
+    name: str
+    id: str
+    parent: str
+    inputs: Mapping[str, Any] = field(repr=False)
+    state: Mapping[str, Any] = field(repr=False)
+    depends_on: frozenset[str] = field(repr=False, default=frozenset())
+
+    @property
+    def is_component(self) -> bool:
+        return self.type.startswith("abtest:")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A stack as it stands on the embedded AWS.
+
+    ``resources`` are in the order of their URNs. ``described`` is what the load balancing API says afterwards:
+    load balancers, listeners, rules (by listener ARN), target groups and target health (by target group ARN), with
+    regular expressions, which moto cannot hold, put back into their rules.
+    """
+
+    experiment: Experiment
+    source: Source
+    resources: tuple[Resource, ...]
+    outputs: Mapping[str, Any]
+    secret_outputs: frozenset[str]
+    assumed: tuple[str, ...]
+    warnings: tuple[Problem, ...]
+    described: Mapping[str, Any] = field(repr=False)
+
+    def of_type(self, suffix: str) -> dict[str, Resource]:
+        """Resources whose type ends with ``suffix``, by logical name."""
+        return {r.name: r for r in self.resources if r.type.endswith(suffix)}
+
+
+def deploy(
+    stack: str | Mapping[str, Any],
+    *,
+    assume: bool = True,
+    on_resource: Callable[[str, str], None] = lambda _type, _name: None,
+) -> Deployment:
+    """Deploy a stack file (by name or path) or a config (``{"abtest:weights": {...}, ...}``) on a fresh embedded AWS.
+
+    ``assume`` first creates what the config names as existing. ``on_resource`` is told each resource's type and name.
+    Raises ConfigError for a mistake in the config, DeployError for what the embedded AWS refuses.
+    """
+    source = _source(stack)
+    experiment, warnings = load(source)
+    aws = Clients(source.setting("aws:region") or _DEFAULT_REGION)
+    mock_random.seed(0)
+    with mock_aws():
+        assumed = create_assumed(aws, experiment) if assume else ()
+        monitor = _Monitor(_EmbeddedAws(aws, on_resource))
+        _run(source, monitor)
+        described = _describe(aws, monitor.embedded.regex)
+    outputs = {key: _plain(value) for key, value in monitor.outputs.items()}
+    return Deployment(
+        experiment=experiment,
+        source=source,
+        resources=tuple(sorted(monitor.registered, key=lambda r: r.urn)),
+        outputs=outputs,
+        secret_outputs=frozenset(key for key, value in monitor.outputs.items() if rpc.is_rpc_secret(value)),
+        assumed=assumed,
+        warnings=warnings,
+        described=described,
+    )
+
+
+def _source(stack: str | Mapping[str, Any]) -> Source:
+    if isinstance(stack, str):
+        return Source.from_file(*stack_file(stack))
+    return Source.from_values(stack, find_project(Path()))
+
+
+# The program ------------------------------------------------------------------------------------------------------
+
+
+class _EmbeddedAws(mocks.Mocks):
+    """Answers the program's registrations and calls from moto."""
+
+    def __init__(self, aws: Clients, on_resource: Callable[[str, str], None]) -> None:
+        self._aws, self._on_resource = aws, on_resource
+        self.regex: RegexConditions = {}
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        self._on_resource(args.typ, args.name)
+        inputs = _plain(args.inputs)
+        if not args.custom:
+            return None, inputs
+        if args.typ not in CREATE:
+            raise UntranslatableError(f"{args.typ} {args.name}: the embedded AWS does not know this type of resource")
+        # The engine may ask in another order each time; what moto draws by chance depends on the resource alone.
+        mock_random.seed(f"{args.typ} {args.name}")
+        try:
+            made_id, outputs = create(self._aws, args.typ, args.name, Inputs(args.typ, inputs), self.regex)
+        except (ClientError, BotoCoreError) as error:
+            raise DeployError(f"{args.typ} {args.name}: {error}") from error
+        return made_id, {**inputs, **outputs}
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        if args.token not in LOOK_UPS:
+            raise UntranslatableError(f"{args.token}: the embedded AWS does not know this function")
+        inputs = Inputs(args.token, _plain(args.args))
+        try:
+            answer = LOOK_UPS[args.token](self._aws, inputs)
+        except (LookUpError, ClientError) as error:
+            return {}, [("", str(error))]
+        inputs.finish()
+        return answer, []
+
+
+class _Monitor(mocks.MockMonitor):
+    """Keeps what is registered, and the stack's outputs."""
+
+    def __init__(self, embedded: _EmbeddedAws) -> None:
+        super().__init__(embedded)
+        self.embedded = embedded
+        self.registered: list[Resource] = []
+        self.outputs: dict[str, Any] = {}
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 the monitor's interface
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        if request.type != "pulumi:pulumi:Stack":
+            self.registered.append(
+                Resource(
+                    urn=response.urn,
+                    type=request.type,
+                    name=request.name,
+                    id=response.id,
+                    parent=request.parent,
+                    inputs=_plain(rpc.deserialize_properties(request.object)),
+                    state=_plain(self.resources[response.urn].state),
+                    depends_on=frozenset(request.dependencies),
+                )
+            )
+        return response
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 the monitor's interface
+        if "::pulumi:pulumi:Stack::" in request.urn:
+            self.outputs = dict(rpc.deserialize_properties(request.outputs))
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
+
+
+def _plain(value: Any) -> Any:
+    """Values without the wrappers that mark them as secret."""
+    value = rpc.unwrap_rpc_secret(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _run(source: Source, monitor: _Monitor) -> None:
+    """Run the program as the engine's language host does, but with one worker, so that the order is always the same.
+
+    The runtime's state lives in context variables: in a context of its own, nothing of one deployment reaches the next.
+    """
+    contextvars.copy_context().run(_run_in_context, source, monitor)
+
+
+def _run_in_context(source: Source, monitor: _Monitor) -> None:
+    folder = source.project.folder
+    with contextlib.chdir(folder), _event_loop() as loop:
+        settings.reset_options()
+        settings.configure(_settings(source, monitor))
+        pulumi.runtime.set_all_config(dict(source.values), [])
+        try:
+            loop.run_until_complete(run_in_stack(lambda: _program(folder)))
+        except pulumi.RunError as error:
+            if isinstance(error.__cause__, ConfigError):
+                raise error.__cause__ from None
+            raise DeployError(str(error)) from None
+        except UntranslatableError as error:
+            raise DeployError(str(error)) from None
+
+
+def _program(folder: Path) -> None:
+    runpy.run_path(str(folder), run_name="__main__")
+
+
+def _settings(source: Source, monitor: _Monitor) -> settings.Settings:
+    """What ``set_mocks`` configures, without the extra root stack that it makes."""
+    logger = logging.getLogger("abtest.local.program")
+    logger.setLevel(logging.CRITICAL)  # warnings and errors reach the caller as values
+    features = monitor.GetDeploymentInfo(empty_pb2.Empty())  # type: ignore[no-untyped-call]
+    return mocks.MockSettings(
+        monitor=monitor,
+        monitor_features=set(features.supportedFeatures),
+        engine=mocks.MockEngine(logger),
+        project=source.project.name,
+        stack=source.stack,
+        dry_run=False,
+        organization=None,
+        callbacks=None,
+    )
+
+
+@contextlib.contextmanager
+def _event_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    loop.set_default_executor(ThreadPoolExecutor(max_workers=1))
+    asyncio.set_event_loop(loop)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # a failed program leaves futures that nobody awaits
+    try:
+        yield loop
+    finally:
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+        asyncio.set_event_loop(None)
+
+
+# Afterwards -------------------------------------------------------------------------------------------------------
+
+
+def _describe(aws: Clients, regex: RegexConditions) -> dict[str, Any]:
+    """Everything the load balancing API says of the deployment, as the API says it."""
+    elb = aws.elbv2
+    balancers = elb.describe_load_balancers()["LoadBalancers"]
+    listeners = [
+        ls for b in balancers for ls in elb.describe_listeners(LoadBalancerArn=b["LoadBalancerArn"])["Listeners"]
+    ]
+    groups = elb.describe_target_groups()["TargetGroups"]
+    rules = {ls["ListenerArn"]: elb.describe_rules(ListenerArn=ls["ListenerArn"])["Rules"] for ls in listeners}
+    for rule in (rule for found in rules.values() for rule in found):
+        rule["Conditions"] = regex.get(rule["RuleArn"], rule["Conditions"])
+    return {
+        "LoadBalancers": balancers,
+        "Listeners": listeners,
+        "Rules": rules,
+        "TargetGroups": groups,
+        "TargetHealth": {
+            g["TargetGroupArn"]: elb.describe_target_health(TargetGroupArn=g["TargetGroupArn"])[
+                "TargetHealthDescriptions"
+            ]
+            for g in groups
+        },
+    }
