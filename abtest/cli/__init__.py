@@ -1,0 +1,68 @@
+"""The command line: ``abtest`` or ``python -m abtest``. One file a command; each imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+__all__ = ["main"]
+
+#: command -> first line of its help; the module of the same name holds the function of the same name.
+COMMANDS = {
+    "check": "Check stack files offline: all of the project's, or those named.",
+    "local": "Deploy a stack on an embedded AWS, without an account or the Pulumi CLI.",
+    "schema": "Print the JSON Schema of stack files, for editors.",
+}
+
+
+class _Commands(click.Group):
+    """Loads a command's module only when it is asked for, so that the command line starts at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"abtest.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="abtest", message="abtest %(version)s")
+def abtest() -> None:
+    """A/B traffic between ML model versions behind an AWS Application Load Balancer.
+
+    Exit codes: 0 fine, 1 an error, a problem in the config or wrong usage, 5 aborted.
+    """
+
+
+def main() -> None:
+    """Run a command. Mistakes of the user end with a message and a code, never with a traceback."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command and return its exit code."""
+    try:
+        return int(abtest.main(arguments, prog_name="abtest", standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 0
+    except click.ClickException as error:
+        error.show()
+        return 1
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("aborted", err=True)
+        return 5
+    except BrokenPipeError:
+        # The reader is gone: without this, the interpreter would complain when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

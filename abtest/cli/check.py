@@ -1,0 +1,64 @@
+"""``abtest check``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from abtest.experiment import ConfigError, Problem, Source, find_project, stack_file, try_load
+
+__all__ = ["check"]
+
+
+@click.command()
+@click.option(
+    "--stack", "stacks", multiple=True, metavar="NAME|PATH", help="A stack, by name or path; may be repeated."
+)
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.argument("files", nargs=-1, metavar="[STACK]...")
+def check(stacks: tuple[str, ...], form: str, files: tuple[str, ...]) -> int:
+    """Check stack files offline: all of the project's, or those named.
+
+    Prints FILE:LINE: error|warning: KEY.PATH: MESSAGE, a line each. Warnings do not change the exit code.
+    """
+    try:
+        names = (*stacks, *files) or find_project(Path()).stacks()
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from None
+    if not names:
+        raise click.ClickException("the project has no stack file (Pulumi.<stack>.yaml)")
+    found = [problem for name in names for problem in _problems(name)]
+    errors = sum(problem.severity == "error" for problem in found)
+    if form == "json":
+        click.echo(json.dumps([_as_object(problem) for problem in found], indent=2, ensure_ascii=False))
+    else:
+        for problem in found:
+            click.echo(str(problem))
+        click.echo(
+            f"{_count(len(names), 'stack file')}: {_count(errors, 'error')}, {_count(len(found) - errors, 'warning')}"
+        )
+    return 1 if errors else 0
+
+
+def _problems(name: str) -> Iterable[Problem]:
+    try:
+        return try_load(Source.from_file(*stack_file(name)))[1]
+    except ConfigError as error:
+        return error.problems
+
+
+def _as_object(problem: Problem) -> dict[str, object]:
+    return {
+        "file": problem.place.file,
+        "line": problem.place.line or None,
+        "severity": problem.severity,
+        "path": problem.path or None,
+        "message": problem.message,
+    }
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
