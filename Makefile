@@ -30,8 +30,7 @@ format: $(READY)
 	@$(BIN)/ruff format .
 
 schema: $(READY)  ## write what is generated from the types: abtest.schema.json and the README's config reference
-	@$(BIN)/python -m abtest schema > abtest.schema.json
-	@$(BIN)/python -m tests.reference
+	@$(BIN)/python -m tests.write_generated
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

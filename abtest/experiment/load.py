@@ -62,7 +62,7 @@ def _known_keys(source: Source, report: Report) -> dict[str, Any]:
         if namespace != NAMESPACE:
             continue
         if name not in fields:
-            report.error((name,), f"there is no such key; {nearest(name, fields)}")
+            report.unknown_key((), name, fields)
             continue
         value = _decode(text, fields[name].type)
         if value is not None:
@@ -116,7 +116,7 @@ class _Loader:
         known = {field.encode_name: field for field in kind.fields}
         for name in raw:
             if name not in known:
-                self._report.error((*path, name), f"there is no such key; {nearest(name, known)}")
+                self._report.unknown_key(path, name, known)
         values: dict[str, Any] = {}
         for name, field in known.items():
             if raw.get(name) is not None:

@@ -79,12 +79,22 @@ class Report:
     places: Places
     problems: list[Problem] = field(default_factory=list)
     _broken: set[Path] = field(default_factory=set)
+    _with_unknown_keys: set[Path] = field(default_factory=set)
 
     def error(self, path: Path, message: str) -> None:
         """A value that cannot be used; ``path`` is the value's, or its mapping's where it is missing."""
         if not self.is_broken(path):
             self._broken.add(path)
             self._add("error", path, message)
+
+    def unknown_key(self, path: Path, name: str, known: Iterable[str]) -> None:
+        """A key that the mapping at ``path`` does not have."""
+        self.error((*path, name), f"there is no such key; {nearest(name, known)}")
+        self._with_unknown_keys.add(path)
+
+    def has_unknown_key(self, path: Path) -> bool:
+        """Whether the mapping at ``path`` has such a key, so that what it seems to lack may only be misspelt."""
+        return path in self._with_unknown_keys
 
     def also(self, path: Path, message: str) -> None:
         """One of several errors at one path, none of which hides the others."""
@@ -98,6 +108,10 @@ class Report:
     def is_broken(self, path: Path) -> bool:
         """Whether this value, or one that holds it, already has an error."""
         return any(path[:depth] in self._broken for depth in range(len(path) + 1))
+
+    def holds_broken(self, path: Path) -> bool:
+        """Whether a value below this one has an error, so that the whole cannot be judged."""
+        return any(broken[: len(path)] == path for broken in self._broken)
 
     def _add(self, severity: str, path: Path, message: str) -> None:
         problem = Problem(self.places.place(path), severity, key_path(path), message)

@@ -17,8 +17,12 @@ __all__ = ["reference", "schema"]
 
 def schema() -> dict[str, Any]:
     """JSON Schema 2020-12 of a stack file, for editors. ``abtest check`` knows more: what holds between the keys."""
-    made = msgspec.json.schema(Experiment)
-    definitions = made["$defs"]
+    definitions = msgspec.json.schema(Experiment)["$defs"]
+    top = _top()
+    for kind in (top, *(section for _, section in _sections(top, ""))):
+        for field in kind.fields:  # msgspec gives a section that may be left out no description
+            node = definitions[kind.cls.__name__]["properties"][field.encode_name]
+            node.setdefault("description", next(_descriptions(field.type)))
     config = definitions.pop(Experiment.__name__)
     keys = {f"{NAMESPACE}:{name}": _or_text(_without_null(field)) for name, field in config["properties"].items()}
     return {
@@ -35,6 +39,10 @@ def schema() -> dict[str, Any]:
         },
         "$defs": {name: _without_null(definition) for name, definition in sorted(definitions.items())},
     }
+
+
+def _top() -> inspect.StructType:
+    return cast("inspect.StructType", inspect.type_info(Experiment))
 
 
 def _or_text(node: dict[str, Any]) -> dict[str, Any]:
@@ -64,7 +72,7 @@ def _without_null(node: Any) -> Any:
 
 def reference() -> str:
     """The config reference as Markdown tables: a section for the top level and for each mapping below it."""
-    kind = cast("inspect.StructType", inspect.type_info(Experiment))
+    kind = _top()
     parts = [_table(f"{NAMESPACE}:", kind)]
     parts += [
         f"**`{NAMESPACE}:{path}`** {_first_line(section.cls)}\n\n{_table('', section)}"

@@ -131,7 +131,7 @@ class Source:
             values=values,
             project=project,
             stack=stack,
-            label=f"Pulumi.{stack}.yaml",
+            label=f"stack {stack}",
             find_places=lambda: _places_of_engine(values, project, stack),
             secret_keys=secret_keys,
         )

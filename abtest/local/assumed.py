@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 from unittest import mock
 
 from abtest.experiment import Experiment
@@ -14,6 +15,7 @@ __all__ = ["create_assumed"]
 
 def create_assumed(aws: Clients, experiment: Experiment) -> tuple[str, ...]:
     """Create it all. Returns a line for each thing, in the words of the config."""
+    aws.ec2.describe_vpcs()  # makes the default VPC, which must not get an id that the config names
     made = [*_network(aws, experiment), *_instances(aws, experiment), *_names(aws, experiment)]
     if arn := experiment.listener.certificate_arn:
         _certificate(aws, arn)
@@ -54,7 +56,7 @@ def _network(aws: Clients, experiment: Experiment) -> Iterator[str]:
             vpc = aws.ec2.create_vpc(
                 CidrBlock="10.0.0.0/16",
                 AmazonProvidedIpv6CidrBlock=network.ip_address_type != "ipv4",
-                TagSpecifications=[{"ResourceType": "vpc", "Tags": tag_list(dict(network.vpc_tags or {}))}],
+                **_tagged("vpc", network.vpc_tags),
             )["Vpc"]["VpcId"]
         block, offset = "10.0.{}.0/24", 0
         yield f"VPC {vpc}{_in_words(network.vpc_tags)}"
@@ -67,17 +69,17 @@ def _network(aws: Clients, experiment: Experiment) -> Iterator[str]:
                 CidrBlock=block.format(n + offset),
                 AvailabilityZone=zones[n % len(zones)],
                 **({"Ipv6CidrBlock": f"2001:db8:0:{n}::/64"} if network.ip_address_type != "ipv4" else {}),
-                TagSpecifications=[{"ResourceType": "subnet", "Tags": tag_list(dict(network.subnet_tags or {}))}],
+                **_tagged("subnet", network.subnet_tags),
             )["Subnet"]
         yield f"subnet {subnet['SubnetId']} in {subnet['AvailabilityZone']}{_in_words(network.subnet_tags)}"
 
 
-def _in_words(tags: object) -> str:
-    return (
-        f" ({', '.join(f'{key}={value}' for key, value in tags.items())})"
-        if isinstance(tags, dict) or hasattr(tags, "items")
-        else ""
-    )
+def _tagged(kind: str, tags: Mapping[str, str] | None) -> dict[str, Any]:
+    return {"TagSpecifications": [{"ResourceType": kind, "Tags": tag_list(tags)}]} if tags else {}
+
+
+def _in_words(tags: Mapping[str, str] | None) -> str:
+    return f" ({', '.join(f'{key}={value}' for key, value in tags.items())})" if tags else ""
 
 
 def _instances(aws: Clients, experiment: Experiment) -> Iterator[str]:

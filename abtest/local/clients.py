@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from typing import Any
 
 import boto3
@@ -18,22 +20,25 @@ class UntranslatableError(Exception):
 
 
 class Clients:
-    """boto3 clients by service, made once. Only to be used while moto is active."""
+    """boto3 clients by service (``aws.elbv2``). Only to be used while moto is active."""
 
     def __init__(self, region: str) -> None:
         self.region = region
-        self._made: dict[str, Any] = {}
 
     def __getattr__(self, service: str) -> Any:
-        if service not in self._made:
-            self._made[service] = boto3.client(
-                service,
-                region_name=self.region,
-                aws_access_key_id="embedded",
-                aws_secret_access_key="embedded",  # noqa: S106 moto takes any
-                config=Config(retries={"total_max_attempts": 1}),
-            )
-        return self._made[service]
+        return _client(service, self.region)
+
+
+@functools.cache
+def _client(service: str, region: str) -> Any:
+    """Making a client reads its service's whole description, which takes longer than a deployment's calls of it."""
+    return boto3.client(
+        service,
+        region_name=region,
+        aws_access_key_id="embedded",
+        aws_secret_access_key="embedded",  # noqa: S106 moto takes any
+        config=Config(retries={"total_max_attempts": 1}),
+    )
 
 
 class Inputs:
@@ -68,5 +73,5 @@ def whole_numbers(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def tag_list(tags: dict[str, str] | None) -> list[dict[str, str]]:
+def tag_list(tags: Mapping[str, str] | None) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in (tags or {}).items()]

@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import contextvars
 import logging
+import os
 import runpy
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pulumi
 import pulumi.runtime
@@ -32,6 +34,9 @@ from abtest.local.resources import CREATE, RegexConditions, create
 __all__ = ["DeployError", "Deployment", "Resource", "deploy"]
 
 _DEFAULT_REGION = "us-east-1"
+
+#: moto's catalogue of images takes longer to load than a deployment; the program names its image itself.
+_MOTO = {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
 
 
 class DeployError(Exception):
@@ -68,7 +73,7 @@ class Deployment:
     experiment: Experiment
     source: Source
     resources: tuple[Resource, ...]
-    outputs: Mapping[str, Any]
+    outputs: Mapping[str, Any] = field(repr=False)
     secret_outputs: frozenset[str]
     assumed: tuple[str, ...]
     warnings: tuple[Problem, ...]
@@ -94,7 +99,7 @@ def deploy(
     experiment, warnings = load(source)
     aws = Clients(source.setting("aws:region") or _DEFAULT_REGION)
     mock_random.seed(0)
-    with mock_aws():
+    with mock.patch.dict(os.environ, _MOTO), mock_aws():
         assumed = create_assumed(aws, experiment) if assume else ()
         monitor = _Monitor(_EmbeddedAws(aws, on_resource))
         _run(source, monitor)
@@ -245,40 +250,49 @@ def _settings(source: Source, monitor: _Monitor) -> settings.Settings:
 @contextlib.contextmanager
 def _event_loop() -> Iterator[asyncio.AbstractEventLoop]:
     loop = asyncio.new_event_loop()
-    loop.set_default_executor(ThreadPoolExecutor(max_workers=1))
+    worker = ThreadPoolExecutor(max_workers=1)
+    loop.set_default_executor(worker)
     asyncio.set_event_loop(loop)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # a failed program leaves futures that nobody awaits
     try:
         yield loop
     finally:
+        worker.submit(_close_loop_of_thread).result()
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
         asyncio.set_event_loop(None)
+
+
+def _close_loop_of_thread() -> None:
+    """The mocks give the thread that they run in a loop of its own, and leave it open."""
+    with contextlib.suppress(RuntimeError):
+        asyncio.get_event_loop_policy().get_event_loop().close()
+    asyncio.set_event_loop(None)
 
 
 # Afterwards -------------------------------------------------------------------------------------------------------
 
 
 def _describe(aws: Clients, regex: RegexConditions) -> dict[str, Any]:
-    """Everything the load balancing API says of the deployment, as the API says it."""
+    """Everything the load balancing API says of the deployment, in its own words and always in the same order."""
     elb = aws.elbv2
     balancers = elb.describe_load_balancers()["LoadBalancers"]
     listeners = [
-        ls for b in balancers for ls in elb.describe_listeners(LoadBalancerArn=b["LoadBalancerArn"])["Listeners"]
+        listener
+        for balancer in balancers
+        for listener in elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
     ]
     groups = elb.describe_target_groups()["TargetGroups"]
     rules = {ls["ListenerArn"]: elb.describe_rules(ListenerArn=ls["ListenerArn"])["Rules"] for ls in listeners}
-    for rule in (rule for found in rules.values() for rule in found):
-        rule["Conditions"] = regex.get(rule["RuleArn"], rule["Conditions"])
+    for found in rules.values():
+        found.sort(key=lambda rule: (rule["IsDefault"], int(rule["Priority"]) if not rule["IsDefault"] else 0))
+        for rule in found:
+            rule["Conditions"] = regex.get(rule["RuleArn"], rule["Conditions"])
+    health = {arn: elb.describe_target_health(TargetGroupArn=arn) for arn in (g["TargetGroupArn"] for g in groups)}
     return {
         "LoadBalancers": balancers,
-        "Listeners": listeners,
+        "Listeners": sorted(listeners, key=lambda listener: listener["Port"]),
         "Rules": rules,
-        "TargetGroups": groups,
-        "TargetHealth": {
-            g["TargetGroupArn"]: elb.describe_target_health(TargetGroupArn=g["TargetGroupArn"])[
-                "TargetHealthDescriptions"
-            ]
-            for g in groups
-        },
+        "TargetGroups": sorted(groups, key=lambda group: group["TargetGroupName"]),
+        "TargetHealth": {arn: found["TargetHealthDescriptions"] for arn, found in health.items()},
     }

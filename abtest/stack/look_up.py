@@ -62,8 +62,9 @@ def look_up(experiment: Experiment, source: Source) -> Surroundings:
         if launch is None:
             continue
         path: Path = ("variants", name, "targets", "launch", "instanceType")
-        images[name] = launch.ami or _newest_image(launch, report, path)
         launch_subnets[name] = _offering(launch, network.subnets, report, path)
+        if not report.is_broken(path):
+            images[name] = launch.ami or _newest_image(launch, report, path)
     for name, variant in experiment.variants.items():
         _check_addresses(
             variant.targets.ip_addresses or (), network, report, ("variants", name, "targets", "ipAddresses")
@@ -82,12 +83,14 @@ def look_up(experiment: Experiment, source: Source) -> Surroundings:
 
 
 def _ask(invoke: Callable[[], T]) -> T:
-    """Call a provider function; its failure becomes one line. The SDK raises a bare Exception for it."""
+    """Call a provider function; its failure becomes one line. The SDK raises a bare Exception for it, nothing finer."""
     try:
         return invoke()
     except Exception as error:
+        if type(error) is not Exception:
+            raise
         words = str(error).partition(" failed: ")[2] or str(error)
-        raise _NotFoundError(" ".join(words.split())) from error
+        raise _NotFoundError(" ".join(words.removesuffix(" ()").split())) from error
 
 
 # Network ----------------------------------------------------------------------------------------------------------

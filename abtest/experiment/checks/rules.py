@@ -52,10 +52,11 @@ def _check_when(when: When, report: Report, path: Path) -> None:
         if not values:
             report.error(where, "has no value; list at least one, or take the key out (API RuleCondition)")
     if not found:
-        report.error(
-            path,
-            "has no condition, so it would match every request; add one, or change abtest:weights (API CreateRule)",
-        )
+        if not report.holds_broken(path):
+            report.error(
+                path,
+                "has no condition, so it would match every request; add one, or change abtest:weights (API CreateRule)",
+            )
         return
     _check_one_each(when, report, path)
     if len(found) > limits.RULE_VALUES.high:
@@ -204,8 +205,9 @@ def check_cidr(value: str, report: Report, path: Path) -> None:
 def _check_action(experiment: Experiment, rule: Rule, report: Report, path: Path) -> None:
     given = [name for name in ("forward", "redirect", "respond") if getattr(rule, name) is not None]
     if len(given) != 1:
-        has = f"{' and '.join(given)} are given" if given else "there is no action"
-        report.error(path, f"{has}; a rule has exactly one of forward, redirect, respond (API Action)")
+        if given or not report.has_unknown_key(path):
+            has = f"{' and '.join(given)} are given" if given else "there is no action"
+            report.error(path, f"{has}; a rule has exactly one of forward, redirect, respond (API Action)")
         return
     if isinstance(rule.forward, str):
         where = (*path, "forward")
@@ -243,10 +245,10 @@ def _check_redirect(redirect: Redirect, listener: Listener, report: Report, path
         redirect.host not in {None, "#{host}"},
         redirect.path not in {None, "/#{path}"},
     )
-    if not any(changes):
+    if not any(changes) and not report.holds_broken(path):
         report.error(
             path,
             "leads back to where it came from, a loop; change protocol, host, port or path (API RedirectActionConfig)",
         )
-    elif redirect.protocol == "HTTPS" and not listener.is_https and redirect.port is None:
+    if redirect.protocol == "HTTPS" and not listener.is_https and redirect.port is None:
         report.warning(path, f"keeps port {listener.listens_on} when it goes to HTTPS; add port: 443")

@@ -46,8 +46,8 @@ def check_forward(weights: Mapping[str, int], variants: Collection[str], report:
             path,
             f"{len(weights)} variants, but a forward takes {FORWARD_GROUPS} ({FORWARD_GROUPS.source}); take some out",
         )
-    if not any(weights.values()):
-        report.also(
+    if not any(weights.values()) and not report.holds_broken(path):
+        report.error(
             path,
             "all weights are 0, so no variant would answer; give one of them a weight (AWS documents no meaning)",
         )

@@ -1,0 +1,34 @@
+"""The committed stacks, deployed once a test process."""
+
+from __future__ import annotations
+
+
+import os
+
+import hypothesis
+import pytest
+
+from abtest.local import Deployment, deploy
+from tests.configs import ROOT
+
+
+# What decides whether a change lands is the same each time; on a developer's machine examples are drawn afresh.
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
+
+
+@pytest.fixture(autouse=True)
+def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands and configs without a folder mean this project's."""
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture(scope="session")
+def dev() -> Deployment:
+    return deploy(str(ROOT / "Pulumi.dev.yaml"))
+
+
+@pytest.fixture(scope="session")
+def prod() -> Deployment:
+    return deploy(str(ROOT / "Pulumi.prod.yaml"))

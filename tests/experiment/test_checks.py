@@ -1,0 +1,294 @@
+"""Checks between the keys of a config: what AWS refuses is an error, what it leaves open a warning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from abtest.experiment import Project, Source, load
+from tests.configs import VARIANT, config, errors, problems, rule, variant
+
+CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/1"
+HTTPS = {"certificateArn": CERTIFICATE}
+
+
+def with_a(**changes: Any) -> dict[str, Any]:
+    return config(variants={"a": variant(**changes), "b": VARIANT})
+
+
+def with_rule(**changes: Any) -> dict[str, Any]:
+    return config(rules={"r": rule(**changes)})
+
+
+def when(**changes: Any) -> dict[str, Any]:
+    return with_rule(when=changes)
+
+
+def redirect(to: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return config(rules={"r": rule(forward=None, redirect=to)}, **more)
+
+
+LAUNCH = {"launch": {"instanceType": "t3.small"}}
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "no variant": (config(variants={}), "abtest:variants: there is no variant; a stack needs at least one"),
+    "no weight": (config(weights={}), "abtest:weights: there is no weight; a forward takes 1 to 5 variants"),
+    "all weights zero": (config(weights={"a": 0, "b": 0}), "abtest:weights: all weights are 0, so no variant would answer"),
+    "a rule's weights zero": (with_rule(forward={"a": 0}), "abtest:rules.r.forward: all weights are 0"),
+    "unknown variant in weights": (config(weights={"c": 1}), "abtest:weights.c: there is no variant c; known here: a, b"),
+    "unknown variant in a rule": (with_rule(forward={"c": 1}), "abtest:rules.r.forward.c: there is no variant c"),
+    "unknown target of a rule": (with_rule(forward="spilt"), "abtest:rules.r.forward: there is no variant spilt; did you mean split?"),
+    "unknown control": (config(control="c"), "abtest:control: there is no variant c; known here: a, b"),
+    "a variant called split": (
+        config(weights={"split": 1}, variants={"split": VARIANT}),
+        "abtest:variants.split: split is the name of the main split in rules; call the variant something else",
+    ),
+    "timeout equal to interval": (
+        with_a(healthCheck={"intervalSeconds": 5, "timeoutSeconds": 5}),
+        "abtest:variants.a.healthCheck.timeoutSeconds: 5 s is not below the interval of 5 s",
+    ),
+    "matcher out of range": (with_a(healthCheck={"matcher": "200-500"}), "abtest:variants.a.healthCheck.matcher: 500 is not within 200 to 499"),
+    "matcher for gRPC": (
+        config(variants={"a": variant(protocolVersion="GRPC", healthCheck={"matcher": "200"}), "b": VARIANT}, listener=HTTPS),
+        "abtest:variants.a.healthCheck.matcher: 200 is not within 0 to 99",
+    ),
+    "matcher backwards": (with_a(healthCheck={"matcher": "299-200"}), 'abtest:variants.a.healthCheck.matcher: "299-200" ends before it starts'),
+    "GRPC without HTTPS": (with_a(protocolVersion="GRPC"), "abtest:variants.a.protocolVersion: GRPC needs an HTTPS listener"),
+    "HTTP2 without HTTPS": (with_a(protocolVersion="HTTP2"), "abtest:variants.a.protocolVersion: HTTP2 needs an HTTPS listener"),
+    "slow start too short": (
+        with_a(slowStartSeconds=29, loadBalancing="round_robin"),
+        "abtest:variants.a.slowStartSeconds: 29 is below 30; slow start is 0 (off) or 30 to 900 seconds",
+    ),
+    "slow start with the wrong algorithm": (
+        with_a(slowStartSeconds=30), "abtest:variants.a.slowStartSeconds: slow start needs loadBalancing: round_robin",
+    ),
+    "no targets": (with_a(targets={}), "abtest:variants.a.targets: nothing is given; give exactly one of launch, instanceIds"),
+    "two targets": (
+        with_a(targets={"external": "ip", **LAUNCH}),
+        "abtest:variants.a.targets: launch and external are given; give exactly one of",
+    ),
+    "an empty list of targets": (with_a(targets={"instanceIds": []}), "abtest:variants.a.targets.instanceIds: is empty, so nothing would answer"),
+    "a target twice": (
+        with_a(targets={"instanceIds": ["i-0a", "i-0a"]}), "abtest:variants.a.targets.instanceIds[1]: i-0a stands twice; take one out",
+    ),
+    "no address": (with_a(targets={"ipAddresses": ["10.0.0.1:80"]}), 'abtest:variants.a.targets.ipAddresses[0]: "10.0.0.1:80" is no IP address'),
+    "a loopback target": (with_a(targets={"ipAddresses": ["127.0.0.1"]}), "abtest:variants.a.targets.ipAddresses[0]: 127.0.0.1 cannot be a target"),
+    "addresses of two versions": (
+        with_a(targets={"ipAddresses": ["10.0.0.1", "fd00::1"]}),
+        "abtest:variants.a.targets.ipAddresses: IPv4 and IPv6 addresses cannot share a target group",
+    ),
+    "IPv6 targets without dualstack": (
+        with_a(targets={"ipAddresses": ["fd00::1"]}), "abtest:variants.a.targets.ipAddresses: IPv6 targets need abtest:network.ipAddressType",
+    ),
+    "the sample server with HTTPS": (
+        with_a(targets=LAUNCH, protocol="HTTPS"),
+        "abtest:variants.a.targets.launch: the sample model server speaks HTTP/1.1 on port 8080 alone, this variant asks for protocol HTTPS",
+    ),
+    "the sample server with another health port": (
+        with_a(targets=LAUNCH, healthCheck={"port": 9090}), "abtest:variants.a.targets.launch: the sample model server speaks",
+    ),
+    "a missing user data file": (
+        with_a(targets={"launch": {"instanceType": "t3.small", "userDataFile": "gone.sh"}}),
+        "abtest:variants.a.targets.launch.userDataFile: gone.sh cannot be read from the project folder: No such file or directory",
+    ),
+    "an empty when": (when(), "abtest:rules.r.when: has no condition, so it would match every request"),
+    "an empty list of values": (when(path=[], method=["GET"]), "abtest:rules.r.when.path: has no value; list at least one"),
+    "an empty header mapping": (when(header={}, method=["GET"]), "abtest:rules.r.when.header: has no value"),
+    "a path by patterns and by regex": (
+        when(path=["/x"], pathRegex=["^/y$"]), "abtest:rules.r.when.pathRegex: stands beside path; a rule has one path condition",
+    ),
+    "a host by patterns and by regex": (when(host=["a.b"], hostRegex=["^c$"]), "abtest:rules.r.when.hostRegex: stands beside host"),
+    "a host without a dot": (when(host=["localhost"]), 'abtest:rules.r.when.host[0]: "localhost" has no "."; a host pattern needs one'),
+    "an address as host": (when(host=["10.0.0.1"]), 'abtest:rules.r.when.host[0]: "10.0.0.1": only letters may follow the last "."'),
+    "Host as a header": (when(header={"host": ["a.b"]}), "abtest:rules.r.when.header.host: Host is no header condition; use host"),
+    "Host as a header regex": (when(headerRegex={"HOST": ["^a$"]}), "abtest:rules.r.when.headerRegex.HOST: Host is no header condition"),
+    "no CIDR": (when(sourceIp=["10.0.0"]), 'abtest:rules.r.when.sourceIp[0]: "10.0.0" is no CIDR block; write one such as 10.0.0.0/16'),
+    "a CIDR without prefix": (when(sourceIp=["10.0.0.1"]), "abtest:rules.r.when.sourceIp[0]: 10.0.0.1 has no prefix; for one address write 10.0.0.1/32"),
+    "an IPv6 CIDR without prefix": (when(sourceIp=["2001:db8::1"]), "abtest:rules.r.when.sourceIp[0]: 2001:db8::1 has no prefix; for one address write 2001:db8::1/128"),
+    "host bits": (when(sourceIp=["10.0.0.1/24"]), "abtest:rules.r.when.sourceIp[0]: 10.0.0.1/24 has host bits set; for that block write 10.0.0.0/24"),
+    "the broadcast address": (when(sourceIp=["255.255.255.255/32"]), "abtest:rules.r.when.sourceIp[0]: 255.255.255.255/32 is refused by AWS"),
+    "lookahead": (when(pathRegex=["^(?=a)$"]), 'abtest:rules.r.when.pathRegex[0]: "^(?=a)$" has lookaround, which AWS does not support'),
+    "lookbehind": (when(pathRegex=["^(?<!a)$"]), 'abtest:rules.r.when.pathRegex[0]: "^(?<!a)$" has lookaround'),
+    "a backreference": (when(hostRegex=[r"^(a)\1$"]), 'abtest:rules.r.when.hostRegex[0]: "^(a)\\1$" has a backreference'),
+    "an atomic group": (when(pathRegex=["^(?>a)$"]), 'abtest:rules.r.when.pathRegex[0]: "^(?>a)$" has an atomic group'),
+    "a possessive quantifier": (when(pathRegex=["^a++$"]), 'abtest:rules.r.when.pathRegex[0]: "^a++$" has a possessive quantifier'),
+    "a unicode class": (when(pathRegex=[r"^\p{L}$"]), 'abtest:rules.r.when.pathRegex[0]: "^\\p{L}$" has \\p{…}'),
+    "no regular expression": (when(pathRegex=["^(a$"]), 'abtest:rules.r.when.pathRegex[0]: "^(a$" is no regular expression: missing )'),
+    "no action": (with_rule(forward=None), "abtest:rules.r: there is no action; a rule has exactly one of forward, redirect, respond"),
+    "two actions": (
+        with_rule(redirect={"path": "/y"}), "abtest:rules.r: forward and redirect are given; a rule has exactly one of",
+    ),
+    "a priority twice": (
+        config(rules={"r": rule(), "s": rule()}), "abtest:rules.s.priority: 10 is taken by the rule r; priorities are unique",
+    ),
+    "a priority of the override": (
+        config(rules={"r": rule(priority=2)}, override={}),
+        "abtest:rules.r.priority: 2 is taken by abtest:override, which uses 1 to 2 (variant b); take 3 or more",
+    ),
+    "a redirect to itself": (redirect({"query": "x"}), "abtest:rules.r.redirect: leads back to where it came from, a loop"),
+    "a redirect that only repeats": (
+        redirect({"protocol": "HTTP", "port": 80, "host": "#{host}", "path": "/#{path}"}), "abtest:rules.r.redirect: leads back",
+    ),
+    "a redirect from HTTPS to HTTP": (
+        redirect({"protocol": "HTTP"}, listener=HTTPS), "abtest:rules.r.redirect.protocol: a redirect cannot lead from HTTPS to HTTP",
+    ),
+    "a placeholder twice": (
+        redirect({"path": "/#{host}/#{host}"}), "abtest:rules.r.redirect.path: #{host} stands more than once; each may stand once",
+    ),
+    "a port as text over the limit": (redirect({"port": "65536"}), "abtest:rules.r.redirect.port: 65536 is over 65535"),
+    "a fixed response of 3xx": (
+        with_rule(forward=None, respond={"status": 302}),
+        "abtest:rules.r.respond.status: 302 is no status of a fixed response: 2xx, 4xx or 5xx",
+    ),
+    "a VPC by id and by tags": (config(network={"vpcId": "vpc-1", "vpcTags": {"a": "b"}}), "abtest:network.vpcTags: stands beside vpcId"),
+    "subnets by id and by tags": (
+        config(network={"subnetIds": ["subnet-1", "subnet-2"], "subnetTags": {"a": "b"}}), "abtest:network.subnetTags: stands beside subnetIds",
+    ),
+    "no tags to look for": (config(network={"vpcTags": {}}), "abtest:network.vpcTags: names no tag, so it would find everything"),
+    "one subnet": (config(network={"subnetIds": ["subnet-1"]}), "abtest:network.subnetIds: 1 subnet, but a load balancer needs at least 2, in different availability zones"),
+    "a subnet twice": (config(network={"subnetIds": ["subnet-1", "subnet-1"]}), "abtest:network.subnetIds[1]: subnet-1 stands twice; take one out"),
+    "nobody admitted": (config(network={"ingressCidrs": []}), "abtest:network.ingressCidrs: is empty, so nobody could reach the load balancer"),
+    "ingress with host bits": (config(network={"ingressCidrs": ["10.0.0.1/8"]}), "abtest:network.ingressCidrs[0]: 10.0.0.1/8 has host bits set"),
+    "ingress twice": (
+        config(network={"ingressCidrs": ["10.0.0.0/8", "10.0.0.0/8"]}), "abtest:network.ingressCidrs[1]: 10.0.0.0/8 stands twice; take one out",
+    ),
+    "443 without a certificate": (config(listener={"port": 443}), "abtest:listener.port: 443 without certificateArn would serve plain HTTP"),
+    "80 with a certificate": (config(listener={**HTTPS, "port": 80}), "abtest:listener.port: 80 with certificateArn would serve HTTPS"),
+    "a policy without a certificate": (
+        config(listener={"sslPolicy": "ELBSecurityPolicy-2016-08"}), "abtest:listener.sslPolicy: needs certificateArn",
+    ),
+    "a redirect without a certificate": (config(listener={"redirectHttp": True}), "abtest:listener.redirectHttp: needs certificateArn"),
+    "a certificate elsewhere": (
+        config(listener={"certificateArn": CERTIFICATE.replace("us-east-1", "eu-west-1")}),
+        "abtest:listener.certificateArn: the certificate is in eu-west-1, the stack in us-east-1",
+    ),
+    "Host as the override's header": (config(override={"header": "Host"}), "abtest:override.header: Host is no header condition"),
+    "a name outside its zone": (
+        config(dns={"zone": "example.com", "name": "models.example.org"}),
+        "abtest:dns.name: models.example.org is not in the zone example.com; it must end with .example.com",
+    ),
+    "a name that only looks like its zone": (
+        config(dns={"zone": "example.com", "name": "badexample.com"}), "abtest:dns.name: badexample.com is not in the zone example.com",
+    ),
+    "a weight without an identifier": (
+        config(dns={"zone": "example.com", "name": "example.com", "weight": 1}), "abtest:dns: setIdentifier is missing; a weighted record has",
+    ),
+    "an identifier without a weight": (
+        config(dns={"zone": "example.com", "name": "example.com", "setIdentifier": "x"}), "abtest:dns: weight is missing; a weighted record has",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_work_is_refused_with_place_value_limit_and_remedy(name: str) -> None:
+    keys, message = REFUSED[name]
+    found = errors(keys)
+    assert len(found) == 1, found
+    assert found[0].startswith(message), found
+
+
+DOUBTED: dict[str, tuple[dict[str, Any], str]] = {
+    "the same target in two variants": (
+        config(variants={name: variant(targets={"instanceIds": ["i-0a"]}) for name in "ab"}),
+        "warning: abtest:variants.b.targets: i-0a port 8080 answers for a too, so the two cannot be told apart",
+    ),
+    "a public address": (
+        with_a(targets={"ipAddresses": ["8.8.8.8"]}),
+        "warning: abtest:variants.a.targets.ipAddresses[0]: 8.8.8.8 is in no private range; AWS takes it only from a block of the VPC",
+    ),
+    "a control outside the split": (config(weights={"b": 1}), "warning: abtest:control: a is not in abtest:weights"),
+    "a regex without anchors": (when(pathRegex=["/a"]), 'warning: abtest:rules.r.when.pathRegex[0]: "/a" is not anchored'),
+    "a wildcard in the last label": (when(host=["example.*"]), 'warning: abtest:rules.r.when.host[0]: "example.*": AWS does not say'),
+    "an encoded query value": (when(query={"m": ["a%20b"]}), 'warning: abtest:rules.r.when.query.m[0]: "a%20b" holds "%"'),
+    "a header that is dropped": (when(header={"X_Model": ["b"]}), "warning: abtest:rules.r.when.header.X_Model: the load balancer drops"),
+    "a redirect to HTTPS on port 80": (redirect({"protocol": "HTTPS"}), "warning: abtest:rules.r.redirect: keeps port 80 when it goes to HTTPS; add port: 443"),
+    "dualstack without IPv6 clients": (
+        config(network={"ipAddressType": "dualstack"}), "warning: abtest:network.ingressCidrs: admits no IPv6 client",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DOUBTED)
+def test_what_aws_leaves_open_or_may_be_a_mistake_is_a_warning(name: str) -> None:
+    keys, message = DOUBTED[name]
+    found = problems(keys)
+    assert len(found) == 1, found
+    assert found[0].startswith(message), found
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        config(rules={"r": rule(priority=1)}),
+        redirect({"protocol": "HTTPS", "port": 443}),
+        redirect({"host": "b.example.com"}),
+        redirect({"port": "#{port}", "path": "/v2/#{path}"}, listener=HTTPS),
+        with_a(targets={"ipAddresses": ["10.0.0.1", "100.64.0.9", "192.168.1.1"]}),
+        with_a(slowStartSeconds=30, loadBalancing="round_robin"),
+        with_a(healthCheck={"intervalSeconds": 6, "timeoutSeconds": 5, "matcher": "200,204,301"}),
+        config(variants={"a": variant(protocolVersion="GRPC", healthCheck={"matcher": "0-12"}), "b": VARIANT}, listener=HTTPS),
+        when(sourceIp=["0.0.0.0/0", "2001:db8::/32"]),
+        when(header={"X-A": ["b"], "x-a": ["c"]}, method=["GET", "HEAD"]),
+        config(dns={"zone": "Example.com.", "name": "models.example.com", "weight": 0, "setIdentifier": "blue"}),
+        config(variants={n: variant(port=p, targets={"instanceIds": ["i-0a"]}) for n, p in (("a", 80), ("b", 81))}),
+    ],
+)  # fmt: skip
+def test_what_aws_takes_is_taken_without_a_word(keys: dict[str, Any]) -> None:
+    assert problems(keys) == []
+
+
+@pytest.mark.parametrize(("size", "fine"), [(16_384, True), (16_385, False)])
+def test_user_data_has_at_most_16_kib(tmp_path: Path, size: int, fine: bool) -> None:  # noqa: FBT001
+    (tmp_path / "start.sh").write_text("#" * size)
+    keys = with_a(targets={"launch": {"instanceType": "t3.small", "userDataFile": "start.sh"}})
+    found = errors(keys, tmp_path)
+    assert (found == []) is fine
+    assert fine or "start.sh has 16385 bytes, at most 16384 are allowed" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(b"\xff\xfe", "it is not UTF-8 text"), (b" \n", "is empty, so no model server")]
+)
+def test_user_data_is_a_script(tmp_path: Path, content: bytes, why: str) -> None:
+    (tmp_path / "start.sh").write_bytes(content)
+    keys = with_a(targets={"launch": {"instanceType": "t3.small", "userDataFile": "start.sh"}})
+    assert why in errors(keys, tmp_path)[0]
+
+
+def test_one_mistake_does_not_bring_up_others_that_follow_from_it() -> None:
+    keys = config(
+        variants={"a": {"port": "x", "targets": {"launch": {}}}, "b": []}, rules={"r": rule(when="x", forward="b")}
+    )
+    assert errors(keys) == [
+        'abtest:rules.r.when: expected a mapping, got the text "x"',
+        'abtest:variants.a.port: expected a whole number (1 to 65535), got the text "x"',
+        "abtest:variants.a.targets.launch.instanceType: missing; it has no default",
+        "abtest:variants.b: expected a mapping, got the list []",
+    ]
+
+
+def test_encrypted_values_are_not_held_against_rules_they_cannot_be_checked_by() -> None:
+    hidden = {"secure": "v1:abc"}
+    keys = config(
+        rules={
+            "r": rule(when={"path": [hidden], "sourceIp": [hidden], "host": [hidden], "header": {"X-Key": [hidden]}})
+        },
+        network={"ingressCidrs": [hidden], "subnetIds": [hidden, hidden]},
+        dns={"zone": hidden, "name": hidden},
+        listener={"certificateArn": hidden},
+    )
+    assert load(Source.from_values(keys, Project(Path())))[1] == ()
+
+
+def test_a_misspelt_action_or_condition_is_not_also_called_missing() -> None:
+    keys = config(
+        rules={"r": rule(forward=None, foward="a", when={"paht": ["/x"]}), "s": rule(priority=0, forward=None)}
+    )
+    assert errors(keys) == [
+        "abtest:rules.r.foward: there is no such key; did you mean forward?",
+        "abtest:rules.r.when.paht: there is no such key; did you mean path?",
+        "abtest:rules.s: there is no action; a rule has exactly one of forward, redirect, respond (API Action)",
+        "abtest:rules.s.priority: 0 is below 1; priority: 1 to 50000 (API CreateRule)",
+    ]

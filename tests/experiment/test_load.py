@@ -1,0 +1,229 @@
+"""The loader: unknown keys, wrong types, missing values, all problems at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from abtest.experiment import load
+from tests.configs import VARIANT, config, errors, experiment, lines_of, rule, source, variant, write_stack
+
+BROKEN = """\
+config:
+  abtest:wieghts: {a: 1}
+  abtest:weights: {a: 1000, b: -1, c: x}
+  abtest:stickinessSeconds: yes
+  abtest:variants:
+    a:
+      port: 80800
+      targets: {launch: {instanceTyp: t3.small, instanceType: t3.small}}
+    b:
+      port: "8080"
+      healthCheck: {timeoutSeconds: 20}
+      targets: {instanceIds: i-0abc}
+  abtest:rules:
+    x: {priority: 10, when: {path: ["/a b"], header: {Host: [a]}}, forward: bb}
+    y: {priority: 10, when: {}, forward: a, respond: {status: 301}}
+    z: {priority: 11, when: {sourceIp: [10.0.0.1/24]}, redirect: {query: x}}
+"""
+
+
+def test_every_problem_comes_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    file = write_stack(tmp_path, BROKEN)
+    assert [line.removeprefix(f"{file}:") for line in lines_of(file)] == [
+        "2: error: abtest:wieghts: there is no such key; did you mean weights?",
+        "3: error: abtest:weights.a: 1000 is over 999; weight: 0 to 999 (API TargetGroupTuple)",
+        "3: error: abtest:weights.b: -1 is below 0; weight: 0 to 999 (API TargetGroupTuple)",
+        '3: error: abtest:weights.c: expected a whole number (0 to 999), got the text "x"',
+        '4: error: abtest:stickinessSeconds: expected a whole number (0 to 604800 seconds), got the text "yes"',
+        "7: error: abtest:variants.a.port: 80800 is over 65535; port: 1 to 65535 (API CreateTargetGroup, CreateListener)",
+        "8: error: abtest:variants.a.targets.launch.instanceTyp: there is no such key; did you mean instanceType?",
+        '10: error: abtest:variants.b.port: expected a whole number (1 to 65535), got the text "8080"; without quotes',
+        "11: error: abtest:variants.b.healthCheck.timeoutSeconds: 20 s is not below the interval of 15 s "
+        "(API CreateTargetGroup); lower it or raise intervalSeconds",
+        '12: error: abtest:variants.b.targets.instanceIds: expected a list, got the text "i-0abc"; write ["i-0abc"]',
+        "14: error: abtest:rules.x.forward: there is no variant bb; did you mean b?",
+        "14: error: abtest:rules.x.when.header.Host: Host is no header condition; use host (API HttpHeaderConditionConfig)",
+        '14: error: abtest:rules.x.when.path[0]: "/a b" is no path pattern: expected letters, digits and _ - . $ / ~ " '
+        "' @ : + &, with the wildcards * and ?, at most 128 characters (API RuleCondition)",
+        "15: error: abtest:rules.y: forward and respond are given; a rule has exactly one of forward, redirect, respond "
+        "(API Action)",
+        "15: error: abtest:rules.y.priority: 10 is taken by the rule x; priorities are unique (API CreateRule)",
+        "15: error: abtest:rules.y.when: has no condition, so it would match every request; add one, or change "
+        "abtest:weights (API CreateRule)",
+        "16: error: abtest:rules.z.redirect: leads back to where it came from, a loop; change protocol, host, port or "
+        "path (API RedirectActionConfig)",
+        "16: error: abtest:rules.z.when.sourceIp[0]: 10.0.0.1/24 has host bits set; for that block write 10.0.0.0/24",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"weigths": {}}, "abtest:weigths: there is no such key; did you mean weights?"),
+        ({"accessLogs": {}}, "abtest:accessLogs: there is no such key"),
+        (
+            {"variants": {"a": variant(prot=1), "b": VARIANT}},
+            "abtest:variants.a.prot: there is no such key; did you mean port?",
+        ),
+        (
+            {"variants": {"a": variant(healthCheck={"interval": 5}), "b": VARIANT}},
+            "abtest:variants.a.healthCheck.interval: there is no such key; did you mean intervalSeconds?",
+        ),
+        (
+            {"variants": {"a": variant(targets={"ipAdresses": []}), "b": VARIANT}},
+            "abtest:variants.a.targets.ipAdresses: there is no such key; did you mean ipAddresses?",
+        ),
+        ({"rules": {"r": rule(wenn=1)}}, "abtest:rules.r.wenn: there is no such key; did you mean when?"),
+        (
+            {"rules": {"r": rule(when={"paths": ["/x"]})}},
+            "abtest:rules.r.when.paths: there is no such key; did you mean path?",
+        ),
+        (
+            {"rules": {"r": rule(forward=None, redirect={"statusCode": 1, "path": "/y"})}},
+            "abtest:rules.r.redirect.statusCode: there is no such key; did you mean status?",
+        ),
+        (
+            {"rules": {"r": rule(forward=None, respond={"status": 403, "text": ""})}},
+            "abtest:rules.r.respond.text: there is no such key; known here: body, contentType, status",
+        ),
+        ({"network": {"vpcID": "x"}}, "abtest:network.vpcID: there is no such key; did you mean vpcId?"),
+        (
+            {"listener": {"certificate": "x"}},
+            "abtest:listener.certificate: there is no such key; did you mean certificateArn?",
+        ),
+        ({"override": {"heder": "x"}}, "abtest:override.heder: there is no such key; did you mean header?"),
+        (
+            {"dns": {"zone": "example.com", "name": "example.com", "wieght": 1}},
+            "abtest:dns.wieght: there is no such key; did you mean weight?",
+        ),
+    ],
+)
+def test_an_unknown_key_is_refused_at_every_level_with_the_nearest_name(keys: dict[str, Any], message: str) -> None:
+    assert any(found.startswith(message) for found in errors(config(**keys))), errors(config(**keys))
+
+
+def test_where_nothing_is_near_all_known_names_are_told() -> None:
+    assert errors(config(override={"qqq": 1})) == [
+        "abtest:override.qqq: there is no such key; known here: header, secret"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"weights": [1]}, "abtest:weights: expected a mapping, got the list [1]"),
+        ({"weights": "a=1"}, 'abtest:weights: expected a mapping, got the text "a=1"'),
+        ({"weights": {"a": None}}, "abtest:weights.a: has no value"),
+        ({"variants": {"a": None, "b": VARIANT}}, "abtest:variants.a: has no value"),
+        ({"variants": {"a": [], "b": VARIANT}}, "abtest:variants.a: expected a mapping, got the list []"),
+        (
+            {"variants": {"a": {"targets": {"external": "ip"}}, "b": VARIANT}},
+            "abtest:variants.a.port: missing; it has no default",
+        ),
+        ({"variants": {"a": {"port": 1}, "b": VARIANT}}, "abtest:variants.a.targets: missing; it has no default"),
+        (
+            {"variants": {"a": variant(protocol="http"), "b": VARIANT}},
+            'abtest:variants.a.protocol: expected one of HTTP, HTTPS, got the text "http"; did you mean HTTP?',
+        ),
+        (
+            {"variants": {"a": variant(healthCheck={"port": "80"}), "b": VARIANT}},
+            'abtest:variants.a.healthCheck.port: expected a whole number or traffic-port, got the text "80"',
+        ),
+        (
+            {"variants": {"a": variant(healthCheck={"matcher": 200}), "b": VARIANT}},
+            'abtest:variants.a.healthCheck.matcher: expected text, got the number 200; write "200"',
+        ),
+        ({"tags": {"a": True}}, 'abtest:tags.a: expected text, got true; write "true"'),
+        ({"deletionProtection": "yes"}, 'abtest:deletionProtection: expected true or false, got the text "yes"'),
+        ({"network": {"internal": "true"}}, 'abtest:network.internal: expected true or false, got the text "true"'),
+        ({"rules": {"r": rule(when=["/x"])}}, 'abtest:rules.r.when: expected a mapping, got the list ["/x"]'),
+        (
+            {"rules": {"r": rule(when={"header": ["X"]})}},
+            'abtest:rules.r.when.header: expected a mapping, got the list ["X"]',
+        ),
+        (
+            {"rules": {"r": rule(when={"query": {"m": "b"}})}},
+            'abtest:rules.r.when.query.m: expected a list, got the text "b"; write ["b"]',
+        ),
+        (
+            {"rules": {"r": rule(when={"query": {"m": [2]}})}},
+            'abtest:rules.r.when.query.m[0]: expected text, got the number 2; write "2"',
+        ),
+        (
+            {"rules": {"r": rule(forward=["a"])}},
+            'abtest:rules.r.forward: expected a text or a mapping, got the list ["a"]',
+        ),
+        (
+            {"rules": {"r": rule(forward=None, redirect={"path": "/y", "status": 303})}},
+            "abtest:rules.r.redirect.status: expected one of 301, 302, got the number 303",
+        ),
+        (
+            {"rules": {"r": rule(forward=None, redirect={"port": []})}},
+            "abtest:rules.r.redirect.port: expected a whole number or a text, got the list []",
+        ),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_refused_once_in_words(keys: dict[str, Any], message: str) -> None:
+    assert errors(config(**keys)) == [message]
+
+
+def test_a_long_value_is_shortened_in_a_message() -> None:
+    (message,) = errors(config(listener={"certificateArn": "x" * 500}))
+    assert len(message) < 250
+    assert '..."' in message
+
+
+def test_null_is_the_same_as_leaving_a_key_out() -> None:
+    assert experiment(config(override=None)) == experiment({**config(), "abtest:override": None})
+    assert experiment(config(variants={"a": variant(healthCheck=None), "b": VARIANT})) == experiment(config())
+
+
+def test_an_empty_mapping_switches_the_override_on() -> None:
+    found = experiment(config(override={}))
+    assert found.override is not None
+    assert (found.override.header, found.override.secret) == ("X-Abtest-Variant", True)
+
+
+def test_the_control_is_the_first_variant_by_name_unless_it_is_named() -> None:
+    assert experiment(config()).control == "a"
+    assert experiment(config(control="b")).control == "b"
+
+
+def test_the_order_of_keys_changes_nothing() -> None:
+    forth = config(rules={"x": rule(), "y": rule(priority=20)}, tags={"k": "v", "l": "w"})
+    back = {key: _reversed(value) for key, value in reversed(forth.items())}
+    assert experiment(forth) == experiment(back)
+    assert list(experiment(back).variants) == ["a", "b"]
+
+
+def _reversed(value: Any) -> Any:
+    return {k: _reversed(v) for k, v in reversed(value.items())} if isinstance(value, dict) else value
+
+
+def test_an_experiment_cannot_be_changed() -> None:
+    found = load(source(config()))[0]
+    with pytest.raises(AttributeError):
+        found.control = "b"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        found.weights["a"] = 1  # type: ignore[index]
+
+
+def test_a_variant_is_live_warm_or_off() -> None:
+    names = dict.fromkeys(("live", "ruled", "warm", "off"), VARIANT)
+    found = experiment(
+        config(
+            weights={"live": 1, "warm": 0},
+            variants=names,
+            rules={"r": rule(forward="ruled"), "s": rule(priority=11, forward="split")},
+            override={},
+        )
+    )
+    assert {name: found.state(name) for name in names} == {
+        "live": "live",
+        "ruled": "live",
+        "warm": "warm",
+        "off": "off",
+    }
