@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import os
 
 import hypothesis
@@ -10,7 +9,6 @@ import pytest
 
 from abtest.local import Deployment, deploy
 from tests.configs import ROOT
-
 
 # What decides whether a change lands is the same each time; on a developer's machine examples are drawn afresh.
 hypothesis.settings.register_profile("ci", derandomize=True)

@@ -57,7 +57,7 @@ def _or_text(node: dict[str, Any]) -> dict[str, Any]:
 
 def _without_null(node: Any) -> Any:
     """Keys that may be left out are simply left out: offering null would only clutter an editor's suggestions."""
-    if isinstance(node, list):
+    if isinstance(node, list | tuple):
         return [_without_null(item) for item in node]
     if not isinstance(node, dict):
         return node
