@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import json
 import re
@@ -60,6 +61,8 @@ def _known_keys(source: Source, report: Report) -> dict[str, Any]:
     for key, text in source.values.items():
         namespace, _, name = key.partition(":")
         if namespace != NAMESPACE:
+            if name in fields and _is_slip(namespace, source.project.name):
+                report.warning((key,), f"is not read; did you mean {NAMESPACE}:{name}?")
             continue
         if name not in fields:
             report.unknown_key((), name, fields)
@@ -74,6 +77,13 @@ def _known_keys(source: Source, report: Report) -> dict[str, Any]:
     else:
         raw.setdefault("control", SECRET)
     return raw
+
+
+def _is_slip(namespace: str, project: str) -> bool:
+    """Whether a namespace was probably meant to be ours: one that looks like it, or the project's, which keys without
+    a namespace get.
+    """
+    return namespace == project or difflib.SequenceMatcher(a=namespace, b=NAMESPACE).ratio() > 0.7
 
 
 def _decode(text: Any, kind: inspect.Type) -> Any:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 __all__ = ["ConfigError", "Path", "Place", "Problem", "Report", "key_path", "nearest"]
 
-#: Where a value stands: the config key without its namespace, then mapping keys and list positions.
+#: Where a value stands: the config key (without this program's namespace), then mapping keys and list positions.
 Path = tuple[str | int, ...]
 
 NAMESPACE = "abtest"
@@ -55,11 +55,12 @@ class Places(Protocol):
 
 
 def key_path(path: Path) -> str:
-    """A path as config keys are written: ``abtest:rules.path-b.when.path[0]``."""
+    """A path as config keys are written: ``abtest:rules.path-b.when.path[0]``. A key of another namespace has it."""
     if not path:
         return ""
     first, *rest = path
-    return f"{NAMESPACE}:{first}" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in rest)
+    root = str(first) if ":" in str(first) else f"{NAMESPACE}:{first}"
+    return root + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in rest)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

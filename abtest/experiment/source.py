@@ -209,7 +209,7 @@ class _Block:
         for path, line in self.document.lines.items():
             for depth in (2, 3):
                 full = roots.get(path[:depth])
-                if full is not None and full.startswith(f"{NAMESPACE}:"):
+                if full is not None:
                     found[(full.removeprefix(f"{NAMESPACE}:"), *path[depth:])] = Place(self.shown, line)
         return found
 

@@ -26,6 +26,7 @@ from pulumi.runtime.stack import run_in_stack
 
 from abtest.experiment import ConfigError, Experiment, Source, find_project, load, stack_file
 from abtest.experiment.problems import Problem
+from abtest.experiment.types import Secret
 from abtest.local.assumed import create_assumed
 from abtest.local.clients import Clients, Inputs, UntranslatableError
 from abtest.local.look_ups import LOOK_UPS, LookUpError
@@ -97,6 +98,7 @@ def deploy(
     """
     source = _source(stack)
     experiment, warnings = load(source)
+    _refuse_unreadable(experiment)
     aws = Clients(source.setting("aws:region") or _DEFAULT_REGION)
     mock_random.seed(0)
     with mock.patch.dict(os.environ, _MOTO), mock_aws():
@@ -115,6 +117,15 @@ def deploy(
         warnings=warnings,
         described=described,
     )
+
+
+def _refuse_unreadable(experiment: Experiment) -> None:
+    """Most encrypted texts pass through as they are; of addresses, more must be known than that there is one."""
+    addresses = [a for variant in experiment.variants.values() for a in variant.targets.ip_addresses or ()]
+    if any(isinstance(text, Secret) for text in (*addresses, *experiment.network.ingress_cidrs)):
+        raise DeployError(
+            "encrypted addresses (ipAddresses, ingressCidrs) cannot be deployed here: only Pulumi decrypts"
+        )
 
 
 def _source(stack: str | Mapping[str, Any]) -> Source:

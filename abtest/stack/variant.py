@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from importlib import resources
 from pathlib import Path
 
@@ -53,7 +54,7 @@ class Variant(pulumi.ComponentResource):
             self.attachments = self._launch(targets.launch, self.security_group, project_folder)
         else:
             ids = targets.instance_ids or targets.ip_addresses or ()
-            self.attachments = tuple(self._attach(target, target) for target in ids)
+            self.attachments = tuple(self._attach(target, target, zone=self._zone(target)) for target in ids)
         self.register_outputs({"target_group_arn": self.target_group.arn})
 
     def _target_group(self) -> aws.lb.TargetGroup:
@@ -86,13 +87,20 @@ class Variant(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _attach(self, key: str, target: pulumi.Input[str]) -> aws.lb.TargetGroupAttachment:
-        """Register a target. Addresses outside the VPC have no zone of their own to be told."""
+    def _zone(self, target: str) -> str | None:
+        """AWS knows the zone of what is in the VPC; an address outside is for all zones (API TargetDescription)."""
+        if self._config.targets.ip_addresses is None or ":" in target:
+            return None
+        address = ipaddress.ip_address(target)
+        return None if any(address in ipaddress.ip_network(b) for b in self._surroundings.vpc_cidrs) else "all"
+
+    def _attach(self, key: str, target: pulumi.Input[str], zone: str | None = None) -> aws.lb.TargetGroupAttachment:
         return aws.lb.TargetGroupAttachment(
             f"{self._name}-{key}",
             target_group_arn=self.target_group.arn,
             target_id=target,
             port=self._config.port,
+            availability_zone=zone,
             opts=self._child,
         )
 

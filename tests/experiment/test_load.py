@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from abtest.experiment import load
-from tests.configs import VARIANT, config, errors, experiment, lines_of, rule, source, variant, write_stack
+from tests.configs import VARIANT, config, errors, experiment, lines_of, problems, rule, source, variant, write_stack
 
 BROKEN = """\
 config:
@@ -227,3 +227,14 @@ def test_a_variant_is_live_warm_or_off() -> None:
         "warm": "warm",
         "off": "off",
     }
+
+
+def test_a_key_in_a_namespace_that_looks_like_a_slip_is_doubted() -> None:
+    assert problems({**config(), "abtset:override": {}, "aws:region": "eu-west-1", "other:weights": 1}) == [
+        "warning: abtset:override: is not read; did you mean abtest:override?"
+    ]
+
+
+def test_a_key_without_namespace_in_a_project_of_another_name_is_doubted(tmp_path: Path) -> None:
+    file = write_stack(tmp_path, "config:\n  weights: {a: 1}\n", "name: ranker\nruntime: python\n")
+    assert f"{file}:2: warning: ranker:weights: is not read; did you mean abtest:weights?" in lines_of(file)

@@ -135,3 +135,8 @@ def test_encrypted_values_stand_in_as_themselves() -> None:
 def test_what_is_assumed_can_be_switched_off() -> None:
     with pytest.raises(ConfigError, match="the VPC cannot be found"):
         deploy(config(network={"vpcId": "vpc-0a"}), assume=False)
+
+
+def test_encrypted_addresses_are_refused_in_words() -> None:
+    with pytest.raises(DeployError, match="encrypted addresses .* cannot be deployed here"):
+        deploy(config(network={"ingressCidrs": [{"secure": "v1:abc"}]}))

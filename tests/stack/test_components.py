@@ -236,3 +236,13 @@ def test_a_weighted_record_splits_between_stacks() -> None:
     record = deploy(config(dns=dns)).of_type("route53/record:Record")["abtest-dns-a"].inputs
     assert record["setIdentifier"] == "eu"
     assert record["weightedRoutingPolicies"] == [{"weight": 30}]
+
+
+def test_an_address_outside_the_vpc_is_registered_for_all_zones() -> None:
+    """AWS finds the zone of an address in the VPC by itself; for any other it must be told (API TargetDescription)."""
+    addresses = ["172.31.0.9", "10.0.0.9", "192.168.7.1"]
+    found = deploy(config(weights={"a": 1}, variants={"a": variant(targets={"ipAddresses": addresses})}))
+    zones = {
+        r.inputs["targetId"]: r.inputs.get("availabilityZone") for r in found.of_type(":TargetGroupAttachment").values()
+    }
+    assert zones == {"172.31.0.9": None, "10.0.0.9": "all", "192.168.7.1": "all"}
