@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from abtest.experiment import ConfigError, Problem, Source, find_project, stack_file, try_load
+from abtest.experiment import ConfigError, Place, Problem, Source, find_project, stack_file, try_load
 
 __all__ = ["check"]
 
@@ -26,11 +26,11 @@ def check(stacks: tuple[str, ...], form: str, files: tuple[str, ...]) -> int:
     """
     try:
         names = (*stacks, *files) or find_project(Path()).stacks()
+        found = [problem for name in names for problem in _problems(name)]
     except ConfigError as error:
-        raise click.ClickException(str(error)) from None
-    if not names:
-        raise click.ClickException("the project has no stack file (Pulumi.<stack>.yaml)")
-    found = [problem for name in names for problem in _problems(name)]
+        names, found = (), list(error.problems)
+    if not names and not found:
+        found = [Problem(Place("Pulumi.<stack>.yaml"), "error", "", "the project has no stack file")]
     errors = sum(problem.severity == "error" for problem in found)
     if form == "json":
         click.echo(json.dumps([_as_object(problem) for problem in found], indent=2, ensure_ascii=False))

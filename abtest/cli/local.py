@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import re
 import time
 from typing import TYPE_CHECKING
 
 import click
 
+from abtest.cli.failure import Failure
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.table import Table
     from rich.tree import Tree
 
     from abtest.local import Deployment, Resource
@@ -26,16 +29,20 @@ def local(stack: str) -> None:
     """
     from rich.console import Console
 
-    console = Console(highlight=False, width=None if os.environ.get("COLUMNS") or os.isatty(1) else 140)
+    # What a config says is shown as it is: "[a-z]" is no style, ":b:" no picture.
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = max(console.width, 200)  # a pipe has no width, and wrapped lines cannot be searched
     deployment, seconds = _deploy(stack, console)
     region = deployment.source.setting("aws:region") or "us-east-1"
+    console.print("deployed", style="green", end=" ")
     console.print(
-        f"[green]deployed[/green] {deployment.source.label} on the embedded AWS (moto, {region}): "
+        f"{deployment.source.label} on the embedded AWS (moto, {region}): "
         f"{sum(not r.is_component for r in deployment.resources)} resources in {seconds:.1f} s"
     )
     for warning in deployment.warnings:
-        console.print(f"[yellow]{warning}[/yellow]", markup=True)
-    console.print("\n[bold]Assumed to exist[/bold]")
+        console.print(str(warning), style="yellow", soft_wrap=True)
+    console.print("\nAssumed to exist", style="bold")
     for line in deployment.assumed:
         console.print(f"  {line}", soft_wrap=True)
     for title, part in (
@@ -44,8 +51,11 @@ def local(stack: str) -> None:
         ("Variants", _variants(deployment)),
         ("Outputs", _outputs(deployment)),
     ):
-        console.print(f"\n[bold]{title}[/bold]")
+        console.print(f"\n{title}", style="bold")
         console.print(part)
+        for line in _notes(deployment) if title.startswith("Routing") else ():
+            console.print(line, style="dim")
+    console.print("\nNothing answers at these names: the embedded AWS keeps what is deployed, and serves no traffic.")
 
 
 def _deploy(stack: str, console: Console) -> tuple[Deployment, float]:
@@ -54,7 +64,7 @@ def _deploy(stack: str, console: Console) -> tuple[Deployment, float]:
     try:
         from abtest.local import DeployError, deploy
     except ModuleNotFoundError as error:
-        raise click.ClickException(f"{error.name} is missing: pip install -r requirements-dev.txt") from None
+        raise Failure(f"error: {error.name} is missing: pip install -r requirements-dev.txt") from None
     from abtest.experiment import ConfigError
 
     started, made = time.perf_counter(), 0
@@ -67,56 +77,81 @@ def _deploy(stack: str, console: Console) -> tuple[Deployment, float]:
     try:
         with Status(f"deploying {stack}", console=console) as status:
             deployment = deploy(stack, on_resource=on_resource)
-    except (ConfigError, DeployError) as error:
-        raise click.ClickException(str(error)) from None
+    except ConfigError as error:
+        raise Failure(str(error)) from None
+    except DeployError as error:
+        raise Failure(f"{stack}: error: {error}") from None
     return deployment, time.perf_counter() - started
 
 
 def _tree(deployment: Deployment) -> Tree:
+    from rich.text import Text
     from rich.tree import Tree
 
     project, stack = deployment.source.project.name, deployment.source.stack
     root = Tree(f"{project}-{stack}")
+    by_urn = {resource.urn: resource for resource in deployment.resources}
     nodes: dict[str, Tree] = {}
 
     def node(resource: Resource) -> Tree:
         if resource.urn not in nodes:
-            by_urn = {r.urn: r for r in deployment.resources}
             parent = node(by_urn[resource.parent]) if resource.parent in by_urn else root
             kind = resource.type.split(":")[-1]
-            shown = "" if resource.is_component else f"  [dim]{_short(resource)}[/dim]"
-            nodes[resource.urn] = parent.add(f"[cyan]{kind}[/cyan] {resource.name}{shown}")
+            nodes[resource.urn] = parent.add(
+                Text.assemble((kind, "cyan"), " ", resource.name, "  ", (_short(resource), "dim"), overflow="fold")
+            )
         return nodes[resource.urn]
 
-    for resource in deployment.resources:
+    for resource in sorted(deployment.resources, key=_by_type_and_number):
         node(resource)
     return root
 
 
+def _by_type_and_number(resource: Resource) -> tuple[str, list[tuple[int, str]]]:
+    """Order of the tree: rule-2 comes before rule-10."""
+    parts = re.findall(r"(\d+)|(\D+)", resource.name)
+    return resource.type, [(int(digits or 0), text) for digits, text in parts]
+
+
 def _short(resource: Resource) -> str:
-    """An id without what the name says already."""
-    if resource.type.startswith("random:") or resource.type.endswith("TargetGroupAttachment"):
+    """An id without what the names around it say already."""
+    if resource.is_component or resource.type.startswith("random:"):
         return ""
-    return resource.id.split(":")[-1] if resource.id.startswith("arn:") else resource.id
+    if resource.type.endswith("TargetGroupAttachment"):
+        return str(resource.inputs["targetId"])
+    return resource.id.split("/")[-1] if resource.id.startswith("arn:") else resource.id
+
+
+def _columns(*names: str, right: frozenset[str]) -> Table:
+    from rich.table import Table
+
+    table = Table(show_edge=False, pad_edge=False)
+    for name in names:
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    return table
 
 
 def _routing(deployment: Deployment) -> RenderableType:
-    from rich.table import Table
-
     from abtest.routing import routing_table
 
-    table = Table(show_edge=False, pad_edge=False)
-    for column in ("priority", "rule", "when", "then"):
-        table.add_column(column, justify="right" if column == "priority" else "left", overflow="fold")
+    table = _columns("priority", "rule", "when", "then", right=frozenset({"priority"}))
     for row in routing_table(deployment.experiment):
         split = ", ".join(f"{name} {_percent(float(share))}" for name, share in row.shares.items())
         priority = "default" if row.priority is None else str(row.priority)
         table.add_row(priority, row.name, "\nand ".join(row.when) or "everything else", split or row.action)
-    if deployment.experiment.listener.redirects_port_80:
-        table.add_row(
-            "", "port 80", "everything", f"redirect 301 to https, port {deployment.experiment.listener.listens_on}"
-        )
     return table
+
+
+def _notes(deployment: Deployment) -> list[str]:
+    """What holds for the routing as a whole."""
+    experiment = deployment.experiment
+    seconds = experiment.stickiness_seconds
+    notes = [
+        f"A client keeps its variant for {seconds} s." if seconds else "Every request is split anew (no stickiness)."
+    ]
+    if experiment.listener.redirects_port_80:
+        notes.append(f"Port 80 redirects everything to https, port {experiment.listener.listens_on} (301).")
+    return notes
 
 
 def _percent(share: float) -> str:
@@ -124,32 +159,34 @@ def _percent(share: float) -> str:
 
 
 def _variants(deployment: Deployment) -> RenderableType:
-    from rich.table import Table
-
     from abtest.routing.table import shares
 
     experiment = deployment.experiment
     split = shares(experiment.weights)
-    table = Table(show_edge=False, pad_edge=False)
-    for column in ("variant", "state", "weight", "share", "targets", "port"):
-        table.add_column(column, justify="left" if column in {"variant", "state"} else "right")
+    numbers = frozenset({"weight", "share", "targets", "port"})
+    table = _columns("variant", "state", "weight", "share", "targets", "port", right=numbers)
     groups = deployment.of_type(":TargetGroup")
     for name, variant in experiment.variants.items():
         targets = deployment.described["TargetHealth"][groups[f"abtest-{name}"].id]
-        role = f"{name} (control)" if name == experiment.control else name
-        weight = str(experiment.weights.get(name, "-"))
-        share = _percent(float(split[name])) if name in split else "-"
-        table.add_row(role, experiment.state(name), weight, share, str(len(targets)), str(variant.port))
+        table.add_row(
+            f"{name} (control)" if name == experiment.control else name,
+            experiment.state(name),
+            str(experiment.weights.get(name, "-")),
+            _percent(float(split[name])) if name in split else "-",
+            "external" if variant.targets.external else str(len(targets)),
+            str(variant.port),
+        )
     return table
 
 
 def _outputs(deployment: Deployment) -> RenderableType:
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column()
+    table.add_column(overflow="fold")
     for name, value in sorted(deployment.outputs.items()):
-        table.add_row(name, escape("[secret]" if name in deployment.secret_outputs else _lines(value)))
+        table.add_row(name, "[secret]" if name in deployment.secret_outputs else _lines(value))
     return table
 
 

@@ -5,8 +5,6 @@ here, by one rename rule), types, defaults, limits and descriptions. Mappings ar
 keys in a file changes nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal

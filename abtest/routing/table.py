@@ -84,5 +84,5 @@ def _location(redirect: Redirect) -> str:
     """The target with AWS's placeholders for what is kept."""
     protocol = (redirect.protocol or "#{protocol}").lower()
     port = f":{redirect.port}" if redirect.port is not None else ""
-    query = f"?{redirect.query}" if redirect.query else ""
+    query = "?#{query}" if redirect.query is None else f"?{redirect.query}" if redirect.query else ""
     return f"{protocol}://{redirect.host or '#{host}'}{port}{redirect.path or '/#{path}'}{query}"

@@ -3,7 +3,7 @@
 
     server.py --port 8080 --version a
 
-GET /healthz says that it lives. /predict scores {"features": [numbers]} with a small neural network whose weights
+GET /healthz says that it lives. /predict scores {"features": [numbers]}, or the list alone, with a small neural network whose weights
 come from the version's name, so that two versions answer differently. Every other path answers too. Each answer is
 JSON and names the version; X-Amzn-Trace-Id is given back, so that an answer can be joined to the load balancer's log.
 """
@@ -15,7 +15,6 @@ import random
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
 
 FEATURES, HIDDEN, LARGEST_BODY = 16, 32, 10_000_000
 
@@ -48,10 +47,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self):
         started = time.perf_counter()
-        self.close_connection = False
         try:
             body = self.body()
-            path = urlsplit(self.path).path
+            path = self.path.partition("?")[0]
             if path == "/predict":
                 status, found = 200, {"score": self.server.model.score(self.features(body))}
             else:
@@ -81,15 +79,10 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def body(self):
-        if self.headers.get("Connection", "").lower() == "close" or self.request_version == "HTTP/1.0":
-            self.close_connection = True
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
             return self.chunks()
-        try:
-            length = int(self.headers.get("Content-Length") or 0)
-        except ValueError:
-            length = -1
-        return self.read(length)
+        length = self.headers.get("Content-Length", "0")
+        return self.read(int(length) if length.isdigit() and length.isascii() else -1)
 
     def chunks(self):
         parts, total = [], 0
@@ -115,10 +108,12 @@ class Handler(BaseHTTPRequestHandler):
     @staticmethod
     def features(body):
         try:
-            found = json.loads(body or b"{}")
-            features = found.get("features", [1.0]) if isinstance(found, dict) else found
+            found = json.loads(body or b"[1]")
+            features = found["features"] if isinstance(found, dict) else found
+            if not isinstance(features, list):
+                raise TypeError
             numbers = [float(value) for value in features]
-        except (ValueError, TypeError, OverflowError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             raise BadRequest('expected JSON such as {"features": [0.1, 0.2]}') from None
         if not all(map(math.isfinite, numbers)):
             raise BadRequest("features must be finite numbers")

@@ -6,6 +6,7 @@ problem of the config, so that nothing is half built.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -55,6 +56,7 @@ def look_up(experiment: Experiment, source: Source) -> Surroundings:
     """Ask AWS for what the config names. Raises ConfigError with every look-up that fails."""
     report = Report(source)
     network = _network(experiment, report)
+    zones_of, image_for = functools.cache(_zones_of), functools.cache(_image_for)  # one question a type
     images: dict[str, str] = {}
     launch_subnets: dict[str, tuple[Subnet, ...]] = {}
     for name, variant in experiment.variants.items():
@@ -62,9 +64,12 @@ def look_up(experiment: Experiment, source: Source) -> Surroundings:
         if launch is None:
             continue
         path: Path = ("variants", name, "targets", "launch", "instanceType")
-        launch_subnets[name] = _offering(launch, network.subnets, report, path)
-        if not report.is_broken(path):
-            images[name] = launch.ami or _newest_image(launch, report, path)
+        try:
+            launch_subnets[name] = _fitting(launch, network.subnets, zones_of(launch.instance_type), report, path)
+            if not report.is_broken(path):
+                images[name] = launch.ami or image_for(launch.instance_type)
+        except _NotFoundError as error:
+            report.error(path, f"{launch.instance_type} cannot be looked up: {error}")
     for name, variant in experiment.variants.items():
         _check_addresses(
             variant.targets.ip_addresses or (), network, report, ("variants", name, "targets", "ipAddresses")
@@ -208,47 +213,36 @@ def _check_addresses(addresses: Sequence[str], network: _Found, report: Report, 
 _IMAGE_PARAMETER = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{}"
 
 
-def _newest_image(launch: Launch, report: Report, path: Path) -> str:
+def _image_for(instance_type: str) -> str:
     """Amazon Linux 2023 for the instance type's architecture, by its public SSM parameter.
 
     Source: Amazon Linux 2023 user guide, "Launching AL2023 using the SSM parameter".
     """
-    try:
-        found = _ask(lambda: aws.ec2.get_instance_type(instance_type=launch.instance_type))
-        architectures = [a for a in ("arm64", "x86_64") if a in found.supported_architectures]
-        if not architectures:
-            report.error(
-                path,
-                f"{launch.instance_type} runs {found.supported_architectures}, which Amazon Linux does not; give ami",
-            )
-            return ""
-        return _ask(lambda: aws.ssm.get_parameter(name=_IMAGE_PARAMETER.format(architectures[0]))).value
-    except _NotFoundError as error:
-        report.error(path, f"the newest image for {launch.instance_type} cannot be found: {error}")
-        return ""
+    found = _ask(lambda: aws.ec2.get_instance_type(instance_type=instance_type)).supported_architectures
+    architecture = next((a for a in ("arm64", "x86_64") if a in found), None)
+    if architecture is None:
+        raise _NotFoundError(f"Amazon Linux does not run on {', '.join(found)}; give ami")
+    return _ask(lambda: aws.ssm.get_parameter(name=_IMAGE_PARAMETER.format(architecture))).value
 
 
-def _offering(launch: Launch, subnets: tuple[Subnet, ...], report: Report, path: Path) -> tuple[Subnet, ...]:
-    """The subnets in whose zones the instance type can be started: not every zone has every type."""
-    if not subnets:
-        return ()
-    try:
-        found = _ask(
-            lambda: aws.ec2.get_instance_type_offerings(
-                location_type="availability-zone",
-                filters=[{"name": "instance-type", "values": [launch.instance_type]}],
-            )
-        )
-    except _NotFoundError as error:
-        report.error(path, f"the zones that offer {launch.instance_type} cannot be listed: {error}")
-        return ()
-    fitting = tuple(subnet for subnet in subnets if subnet.zone in found.locations)
-    if not fitting:
+def _zones_of(instance_type: str) -> frozenset[str]:
+    """The zones in which the instance type can be started: not every zone has every type."""
+    filters = [{"name": "instance-type", "values": [instance_type]}]
+    found = _ask(
+        lambda: aws.ec2.get_instance_type_offerings(location_type="availability-zone", filters=filters)  # type: ignore[arg-type]
+    )
+    return frozenset(found.locations)
+
+
+def _fitting(
+    launch: Launch, subnets: tuple[Subnet, ...], offered: frozenset[str], report: Report, path: Path
+) -> tuple[Subnet, ...]:
+    """The subnets whose zones offer the instance type."""
+    fitting = tuple(subnet for subnet in subnets if subnet.zone in offered)
+    if subnets and not fitting:
         zones = ", ".join(subnet.zone for subnet in subnets)
-        offered = (
-            f"offered in {', '.join(sorted(found.locations))}" if found.locations else "not offered in this region"
-        )
-        report.error(path, f"{launch.instance_type} is in none of the zones {zones}; it is {offered}")
+        there = f"offered in {', '.join(sorted(offered))}" if offered else "not offered in this region"
+        report.error(path, f"{launch.instance_type} is in none of the zones {zones}; it is {there}")
     return fitting
 
 

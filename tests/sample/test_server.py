@@ -1,0 +1,338 @@
+"""The sample model server, started as the instances start it, and the start-up script that carries it there."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from abtest.experiment.limits import PORT, USER_DATA, VARIANT_NAME
+from abtest.stack.variant import sample_user_data
+from tests.configs import ROOT, config, experiment, variant
+
+BASH = shutil.which("bash") or "/bin/bash"
+SERVER = ROOT / "abtest" / "sample" / "server.py"
+FEATURES = {"features": [0.1, -0.2, 3]}
+DEADLINE = 10
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the server sent back; ``body`` is the decoded JSON, None for an empty body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+@contextmanager
+def serving(*arguments: str, python: str = sys.executable, server: Path = SERVER) -> Iterator[int]:
+    """A server of its own on a free port of 127.0.0.1, which is yielded once it listens."""
+    command = [python, str(server), *arguments, "--host", "127.0.0.1", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            words = process.stdout.readline().split()
+            assert words[-2:-1] == ["port"], f"it did not say its port: {words}"
+            yield int(words[-1])
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """The port of a server of version a."""
+    with serving("--version", "a") as port:
+        yield port
+
+
+def connect(port: int) -> closing[HTTPConnection]:
+    """A connection that does not come back by itself when the server has closed it."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
+    connection.connect()
+    connection.auto_open = 0
+    return closing(connection)
+
+
+def ask(connection: HTTPConnection, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+    """One request on an open connection; keyword arguments are headers, with _ for -."""
+    data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+    connection.request(method, path, data, {name.replace("_", "-"): value for name, value in headers.items()})
+    return read(connection)
+
+
+def read(connection: HTTPConnection) -> Answer:
+    response = connection.getresponse()
+    text = response.read()
+    return Answer(response.status, dict(response.headers), json.loads(text) if text else None)
+
+
+def request(port: int, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+    """One request on a connection of its own."""
+    with connect(port) as connection:
+        return ask(connection, method, path, body, **headers)
+
+
+def exchange(port: int, sent: bytes) -> bytes:
+    """Raw bytes there, and everything that comes back until the server closes the connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as connection:
+        connection.sendall(sent)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def score(port: int, features: Mapping[str, Any] = FEATURES) -> float:
+    return float(request(port, "POST", "/predict", features).body["score"])
+
+
+# What it answers ------------------------------------------------------------------------------------------------------
+
+
+def test_health_is_answered_with_the_version(port: int) -> None:
+    answer = request(port, "GET", "/healthz")
+    assert (answer.status, answer.body["status"], answer.body["version"]) == (200, "ok", "a")
+    assert answer.headers["X-Model-Version"] == "a"
+    assert answer.headers["Content-Type"] == "application/json"
+
+
+def test_predict_scores_features_between_0_and_1(port: int) -> None:
+    answer = request(port, "POST", "/predict", FEATURES)
+    assert answer.status == 200
+    assert 0 < answer.body["score"] < 1
+    assert answer.body["version"] == "a"
+    assert answer.body["milliseconds"] >= 0
+
+
+def test_predict_by_get_scores_the_default_features(port: int) -> None:
+    answer = request(port, "GET", "/predict?user=7")
+    assert answer.status == 200
+    assert answer.body["score"] == score(port, {"features": [1.0]})
+    assert answer.body["score"] != score(port)
+
+
+def test_missing_features_count_as_0_and_more_than_16_are_left_out(port: int) -> None:
+    assert score(port, {"features": [1, 2]}) == score(port, {"features": [1, 2, 0, 0]})
+    assert score(port, {"features": [1] * 16}) == score(port, {"features": [1] * 20})
+
+
+def test_one_version_scores_alike_everywhere_and_two_versions_differ(port: int) -> None:
+    with serving("--version", "a") as again, serving("--version", "b") as other:
+        assert score(again) == score(port)
+        assert score(other) != score(port)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_every_other_path_answers_with_method_and_path(port: int, method: str) -> None:
+    answer = request(port, method, "/v2/rank?model=b", b"ignored")
+    assert (answer.status, answer.body["method"], answer.body["path"]) == (200, method, "/v2/rank")
+
+
+def test_the_trace_id_is_given_back(port: int) -> None:
+    trace = "Root=1-67891233-abcdef012345678912345678"
+    assert request(port, "POST", "/predict", FEATURES, X_Amzn_Trace_Id=trace).body["trace_id"] == trace
+    assert request(port, "POST", "/predict", b"{", X_Amzn_Trace_Id=trace).body["trace_id"] == trace
+    assert "trace_id" not in request(port, "GET", "/healthz").body
+
+
+# How it speaks HTTP ---------------------------------------------------------------------------------------------------
+
+
+def test_a_connection_is_kept_for_further_requests(port: int) -> None:
+    with connect(port) as connection:
+        answers = [ask(connection, "POST", "/predict", FEATURES) for _ in range(3)]
+        answers.append(ask(connection, "GET", "/healthz"))
+    assert [answer.status for answer in answers] == [200] * 4
+
+
+def test_a_connection_is_closed_when_the_client_asks_for_it(port: int) -> None:
+    for head in (b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"GET /healthz HTTP/1.0\r\n\r\n"):
+        answer = exchange(port, head)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"\r\nConnection: close\r\n" in answer
+
+
+def test_head_has_the_length_of_a_body_but_no_body(port: int) -> None:
+    answer = exchange(port, b"HEAD /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert b"\r\nContent-Length: " in head
+    assert body == b""
+
+
+def test_a_connection_is_kept_after_head(port: int) -> None:
+    with connect(port) as connection:
+        assert ask(connection, "HEAD", "/healthz").body is None
+        assert ask(connection, "GET", "/healthz").body["status"] == "ok"
+
+
+def test_a_chunked_body_scores_as_a_plain_one(port: int) -> None:
+    data = json.dumps(FEATURES).encode()
+    with connect(port) as connection:
+        connection.request("POST", "/predict", iter((data[:5], data[5:])), encode_chunked=True)
+        answer = read(connection)
+        again = ask(connection, "POST", "/predict", FEATURES)
+    assert (answer.status, answer.body["score"]) == (200, again.body["score"])
+
+
+def test_extensions_and_trailers_of_a_chunked_body_are_skipped(port: int) -> None:
+    answers = exchange(
+        port,
+        b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"3;name=value\r\n[1,\r\n2\r\n2]\r\n0\r\nX-Trailer: 1\r\n\r\n"
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    )
+    assert answers.count(b"HTTP/1.1 200 ") == 2
+    assert f'"score": {score(port, {"features": [1, 2]})}'.encode() in answers
+    assert b'"status": "ok"' in answers
+
+
+# The client's mistakes ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"no",
+        b"3",
+        b'{"features": 3}',
+        b'["x"]',
+        b"[null]",
+        b"[[1]]",
+        b"\xff\xfe{}",
+        b'{"feature": [1]}',
+        b'{"features": "123"}',
+        b"[" * 200_000,
+    ],
+)
+def test_a_body_that_holds_no_features_is_refused_with_what_is_expected(port: int, body: bytes) -> None:
+    with connect(port) as connection:
+        answer = ask(connection, "POST", "/predict", body)
+        assert (answer.status, answer.body["version"]) == (400, "a")
+        assert answer.body["error"] == 'expected JSON such as {"features": [0.1, 0.2]}'
+        assert ask(connection, "POST", "/predict", FEATURES).status == 200, "the connection can be used further"
+
+
+@pytest.mark.parametrize("body", [b"[NaN]", b"[1, -Infinity]", b'["inf"]', b"[1e999]"])
+def test_features_that_are_no_finite_numbers_are_refused(port: int, body: bytes) -> None:
+    answer = request(port, "POST", "/predict", body)
+    assert (answer.status, answer.body["error"]) == (400, "features must be finite numbers")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Content-Length: ten\r\n\r\n",
+        b"Content-Length: -1\r\n\r\n",
+        b"Content-Length: 10000001\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\nten\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n-1\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n989681\r\n",
+    ],
+    ids=["no number", "negative", "over 10 MB", "chunk of no number", "negative chunk", "chunk over 10 MB"],
+)
+def test_a_body_of_wrong_length_is_refused_and_the_connection_closed(port: int, fields: bytes) -> None:
+    answer = exchange(port, b"POST /predict HTTP/1.1\r\nHost: x\r\n" + fields)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"\r\nConnection: close\r\n" in answer
+    assert b"the body's length is missing, wrong or over 10 MB" in answer
+    assert request(port, "GET", "/healthz").status == 200
+
+
+# Many clients ---------------------------------------------------------------------------------------------------------
+
+
+def test_many_clients_at_once_each_get_their_own_score(port: int) -> None:
+    wanted = {n: score(port, {"features": [n / 100]}) for n in range(24)}
+
+    def client(n: int) -> list[float]:
+        with connect(port) as connection:
+            answers = [ask(connection, "POST", "/predict", {"features": [n / 100]}) for _ in range(5)]
+        return [answer.body["score"] for answer in answers]
+
+    with ThreadPoolExecutor(max_workers=len(wanted)) as pool:
+        found = dict(zip(wanted, pool.map(client, wanted), strict=True))
+    assert found == {n: [value] * 5 for n, value in wanted.items()}
+    assert len(set(wanted.values())) == len(wanted)
+
+
+def test_a_client_that_stops_in_the_middle_holds_up_nobody(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as slow:
+        slow.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n[1")
+        assert request(port, "GET", "/healthz").status == 200
+    assert request(port, "GET", "/healthz").status == 200
+
+
+# On Amazon Linux 2023 -------------------------------------------------------------------------------------------------
+
+
+def python_3_9() -> str | None:
+    """The oldest Python that must run it, where there is one that works (pyenv's shims may not)."""
+    found = shutil.which("python3.9")
+    works = found is not None and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0
+    return found if works else None
+
+
+def test_it_is_python_3_9() -> None:
+    ast.parse(SERVER.read_text(encoding="utf-8"), feature_version=(3, 9))
+
+
+@pytest.mark.skipif(python_3_9() is None, reason="no python3.9 on PATH")
+def test_it_runs_on_python_3_9(port: int) -> None:
+    with serving("--version", "a", python=python_3_9() or "") as old:
+        assert score(old) == score(port)
+
+
+def test_it_imports_the_standard_library_alone() -> None:
+    tree = ast.parse(SERVER.read_text(encoding="utf-8"))
+    imported = {
+        name.split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
+    }
+    assert imported <= sys.stdlib_module_names
+
+
+# The start-up script --------------------------------------------------------------------------------------------------
+
+
+def user_data(name: str = "b", port: int = 8080) -> str:
+    """The script of a variant without a ``userDataFile``."""
+    made = experiment(config(variants={name: variant(port=port)}, weights={name: 1}))
+    return sample_user_data(name, made.variants[name])
+
+
+def test_the_start_up_script_is_short_enough_for_every_variant() -> None:
+    longest = user_data("b" * (VARIANT_NAME.longest or 0), PORT.high)
+    assert len(longest.encode()) < USER_DATA.high
+
+
+def test_the_start_up_script_is_valid_bash() -> None:
+    checked = subprocess.run([BASH, "-n"], input=user_data(), text=True, capture_output=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_the_start_up_script_writes_the_server_and_a_service_that_starts_it(tmp_path: Path) -> None:
+    script = user_data().replace("/opt/abtest", f"{tmp_path}/opt").replace("/etc/systemd/system", str(tmp_path))
+    until = script.index("systemctl")
+    subprocess.run([BASH, "-c", script[:until]], check=True)
+    server = tmp_path / "opt" / "server.py"
+    assert server.read_bytes() == SERVER.read_bytes()
+    assert script[until:] == "systemctl daemon-reload\nsystemctl enable --now abtest-sample.service\n"
+    unit = (tmp_path / "abtest-sample.service").read_text(encoding="utf-8").splitlines()
+    (start,) = (line.removeprefix("ExecStart=").split() for line in unit if line.startswith("ExecStart="))
+    assert start == ["/usr/bin/python3", str(server), "--port", "8080", "--version=b"]
+    with serving(*start[2:], server=server) as port:
+        assert request(port, "GET", "/healthz").body["version"] == "b"
