@@ -3,9 +3,10 @@
 
     server.py --port 8080 --version a
 
-GET /healthz says that it lives. /predict scores {"features": [numbers]}, or the list alone, with a small neural network whose weights
-come from the version's name, so that two versions answer differently. Every other path answers too. Each answer is
-JSON and names the version; X-Amzn-Trace-Id is given back, so that an answer can be joined to the load balancer's log.
+GET /healthz says that it lives. /predict scores {"features": [numbers]}, or the list alone, with a small neural
+network whose weights come from the version's name, so that two versions answer differently. Every other path answers
+too. Each answer is JSON and names the version; X-Amzn-Trace-Id is given back, so that an answer can be joined to the
+load balancer's log.
 """
 
 import argparse
