@@ -153,7 +153,7 @@ def test_launched_instances_are_private_encrypted_and_know_their_version(dev: De
     assert instance["rootBlockDevice"] == {"encrypted": True, "volumeType": "gp3", "volumeSize": 8}
     assert instance["vpcSecurityGroupIds"] == [dev.outputs["security_group_ids"]["b"]]
     assert instance["userDataReplaceOnChange"] is True
-    assert "--version b" in instance["userData"]
+    assert "--version=b" in instance["userData"]
     assert instance["tags"]["Name"] == "abtest-b-1"
 
 
