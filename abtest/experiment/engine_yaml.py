@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import yaml
@@ -122,13 +123,15 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _INTEGERS = (
     (re.compile(r"([-+]?)0[xX]([0-9a-fA-F]+)"), 16),
     (re.compile(r"([-+]?)0[bB]([01]+)"), 2),
+    (re.compile(r"0b([-+])([01]+)"), 2),
     (re.compile(r"([-+]?)0[oO]?([0-7]+)"), 8),
+    (re.compile(r"0o([-+])([0-7]+)"), 8),
     (re.compile(r"([-+]?)(0|[1-9][0-9]*)"), 10),
 )
 _DATE = re.compile(
     r"(\d{4})-(\d{1,2})-(\d{1,2})"
-    r"(?:(?:[Tt](?P<zoned>\d{1,2}:\d{1,2}:\d{1,2}(?:\.\d{1,9})?)(?P<zone>Z|[-+]\d\d:\d\d))|"
-    r"(?: (?P<local>\d{1,2}:\d{1,2}:\d{1,2}(?:\.\d{1,9})?)))?"
+    r"(?:(?:[Tt](?P<zoned>\d{1,2}:\d{1,2}:\d{1,2}(?:\.\d+)?)(?P<zone>Z|[-+]\d\d:\d\d))|"
+    r"(?: +(?P<local>\d{1,2}:\d{1,2}:\d{1,2}(?:\.\d+)?)))?"
 )
 
 
@@ -138,8 +141,6 @@ def scalar(text: str) -> Any:
         return _CONSTANTS[text]
     if not text or text[0] not in "+-.0123456789":
         return text
-    if text[0] == ".":
-        return float(text) if _FLOAT.fullmatch(text) else text
     date = _date(text)
     if date is not None:
         return date
@@ -149,7 +150,7 @@ def scalar(text: str) -> Any:
             number = int(match[1] + match[2], base)
             if -(2**63) <= number < 2 ** (63 if match[1] else 64):
                 return number
-    return float(plain) if _FLOAT.fullmatch(plain) else text
+    return float(plain) if _FLOAT.fullmatch(plain) and math.isfinite(float(plain)) else text
 
 
 def _date(text: str) -> str | None:
@@ -163,18 +164,18 @@ def _date(text: str) -> str | None:
         zone = _zone(match["zone"] or "Z")
     except ValueError:
         return None
-    fraction = fraction.rstrip("0")
-    return f"{moment:%Y-%m-%d %H:%M:%S}{'.' * bool(fraction)}{fraction} {zone}"
+    fraction = fraction[:9].rstrip("0")
+    return f"{str(moment)[:19]}{'.' * bool(fraction)}{fraction} {zone}"
 
 
 def _zone(text: str) -> str:
     if text == "Z":
         return "+0000 UTC"
     hours, minutes = int(text[1:3]), int(text[4:])
-    if timedelta(hours=hours, minutes=minutes) >= timedelta(days=1) or minutes > 59:
+    if hours > 24 or minutes > 60:
         raise ValueError(text)
     offset = text.replace(":", "")
-    return f"{offset} {offset}" if hours or minutes else f"{offset} UTC"
+    return f"{offset} {offset}" if hours or minutes else "+0000 UTC"
 
 
 def canonical_json(value: Any) -> Any:
@@ -183,6 +184,8 @@ def canonical_json(value: Any) -> Any:
         return {key: canonical_json(item) for key, item in value.items()}
     if isinstance(value, list):
         return [canonical_json(item) for item in value]
+    if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
+        value = float(value)
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
-        return int(value)
+        return int(Decimal(repr(value)))
     return value

@@ -88,8 +88,10 @@ def _is_slip(namespace: str, project: str) -> bool:
 
 def _decode(text: Any, kind: inspect.Type) -> Any:
     """A top-level text by the kind of its field: mappings are JSON, numbers and booleans are written as such."""
-    if text is SECRET or text == "null" or not isinstance(text, str):
-        return None if text == "null" else text
+    if text is SECRET or not isinstance(text, str):
+        return text
+    if text in {"", "null"}:  # a key without a value: empty to the engine of today, null to later ones
+        return None
     kinds = _alternatives(kind)
     if any(isinstance(k, inspect.StructType | inspect.DictType | inspect.VarTupleType) for k in kinds):
         try:

@@ -255,8 +255,12 @@ def _text(value: Any) -> Any:
     """A top-level value as the engine hands it over. Source: config/object.go MarshalString."""
     if _is_secure(value):
         return SECRET
+    if value is None:
+        return ""
     if isinstance(value, str):
         return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
     if isinstance(value, float):
         return go_float(value)
     return json.dumps(canonical_json(value), ensure_ascii=False)
@@ -280,7 +284,9 @@ def reveal(value: Any) -> Any:
 
 def go_float(value: float) -> str:
     """A float as Go's encoding/json writes it: plain digits from 1e-6 up to 1e21, else an exponent."""
-    if value == 0 or 1e-6 <= abs(value) < 1e21:
+    if value == 0:
+        return "0"
+    if 1e-6 <= abs(value) < 1e21:
         text = format(Decimal(repr(value)), "f")
         return text.removesuffix(".0")
     return re.sub(r"e([-+])0+", r"e\1", repr(value))

@@ -195,3 +195,12 @@ def test_the_committed_stack_files_have_the_layout_that_pulumi_writes() -> None:
     for stack in ("dev", "prod"):
         values = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
         assert all(isinstance(value, str | dict) for value in values.values())
+
+
+def test_a_key_without_a_value_is_left_out_in_both_sources(tmp_path: Path) -> None:
+    """The engine hands over an empty text for it."""
+    text = f"config:\n  abtest:weights: {{a: 1}}\n  abtest:variants: {json.dumps({'a': VARIANT})}\n  abtest:rules:\n  abtest:experiment: ~\n"
+    found, read, _ = load_stack(str(write_stack(tmp_path, text)))
+    assert (read.values["abtest:rules"], read.values["abtest:experiment"]) == ("", "")
+    assert (dict(found.rules), found.experiment) == ({}, "abtest")
+    assert load(from_engine(dict(read.values), Project(tmp_path)))[0] == found

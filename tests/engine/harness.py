@@ -1,0 +1,298 @@
+"""The real engine on the tests' AWS: a project folder, a stack, and what a run of `pulumi` did."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.engine.cloud import REGION, arns_of, client_of, layout_of, moto_server, routes_of
+from tests.engine.proxy import Call, Proxy
+
+__all__ = ["ROOT", "Cloud", "Engine", "Run", "Step", "cloud", "environment", "pulumi", "with_virtualenv_of_the_tests"]
+
+ROOT = Path(__file__).parents[2]
+
+#: The services that the program, or the provider on its behalf, asks.
+_SERVICES = ("acm", "ec2", "elbv2", "iam", "route53", "ssm", "sts")
+
+
+# AWS --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """An AWS of the tests' own. ``url`` is the proxy's, ``direct`` goes around it."""
+
+    url: str
+    direct: str
+    proxy: Proxy
+    elb: Any
+
+    @property
+    def layout(self) -> Mapping[str, Any]:
+        return layout_of(self.elb)
+
+    @property
+    def arns(self) -> set[str]:
+        """Every load balancer, listener, rule and target group that there is."""
+        return arns_of(self.elb)
+
+    def weights(self, place: str) -> Mapping[str, int]:
+        """The weights of a rule, by groups' logical names; ``place`` is ``<port> <priority>``."""
+        forward = self.layout["rules"][place]["then"][-1]["ForwardConfig"]
+        return {group["TargetGroupArn"]: group["Weight"] for group in forward["TargetGroups"]}
+
+    @contextmanager
+    def client(self, service: str) -> Iterator[Any]:
+        """A client that goes around the proxy, for what exists before the program runs."""
+        client = client_of(service, self.direct)
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+@contextmanager
+def cloud() -> Iterator[Cloud]:
+    """A fresh AWS with a proxy before it."""
+    with moto_server() as direct:
+        elb = client_of("elbv2", direct)
+
+        def ports_in_use(arn: str) -> set[str]:
+            if ":listener/" not in arn:
+                return {str(ls["Port"]) for ls in elb.describe_listeners(LoadBalancerArn=arn)["Listeners"]}
+            balancer = elb.describe_listeners(ListenerArns=[arn])["Listeners"][0]["LoadBalancerArn"]
+            listeners = elb.describe_listeners(LoadBalancerArn=balancer)["Listeners"]
+            return {str(ls["Port"]) for ls in listeners if ls["ListenerArn"] != arn}
+
+        proxy = Proxy(direct, lambda: routes_of(elb), ports_in_use)
+        try:
+            with proxy.serve() as url:
+                yield Cloud(url, direct, proxy, elb)
+        finally:
+            elb.close()
+
+
+# The engine -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, order=True)
+class Step:
+    """What the engine did with a resource, by its logical name: create, update, delete, replace …"""
+
+    op: str
+    type: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of `pulumi`: what it printed and did. ``steps`` leaves out what stayed the same, and the engine's own
+    resources (the stack, the providers).
+    """
+
+    code: int
+    output: str
+    steps: tuple[Step, ...]
+    calls: tuple[Call, ...]
+
+    @property
+    def writes(self) -> list[str]:
+        """The operations that change something, on any API of AWS."""
+        return [call.action for call in self.calls if call.is_write]
+
+    @property
+    def routing(self) -> list[str]:
+        """The operations that change something on the load balancing API."""
+        return [call.action for call in self.calls if call.is_routing]
+
+    @property
+    def refusals(self) -> list[str]:
+        """Writes that AWS refused, with the code of the refusal."""
+        return [f"{call.action}: {call.error}" for call in self.calls if call.is_write and call.error]
+
+    @property
+    def gaps(self) -> list[str]:
+        """The moments at which some requests were sent where nothing could answer."""
+        return [
+            f"after {call.action}, {route.priority} on port {route.port} sends {share.weight} to {share.group}: "
+            + ("gone" if share.targets is None else "no target")
+            for call in self.calls
+            for route in call.routes or ()
+            for share in route.shares
+            if share.is_unanswered
+        ]
+
+    def did(self, op: str) -> list[str]:
+        """The logical names of the resources that a step was done with."""
+        return sorted({step.name for step in self.steps if step.op == op})
+
+    @property
+    def replaced(self) -> list[str]:
+        return self.did("replace")
+
+    def succeeded(self) -> Run:
+        assert self.code == 0, self.output
+        return self
+
+
+def environment(folder: Path, aws: str = "http://127.0.0.1:9") -> dict[str, str]:
+    """The environment of a run: nothing of the user's AWS or Pulumi accounts, state in ``folder``, AWS at ``aws``."""
+    plain = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PULUMI_")) or k == "PULUMI_HOME"}
+    return plain | {
+        "PULUMI_BACKEND_URL": folder.as_uri(),
+        "PULUMI_CONFIG_PASSPHRASE": "of the tests",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_DEBUG_COMMANDS": "true",  # --event-log, as Pulumi's Automation API has it
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL": aws,
+        "AWS_MAX_ATTEMPTS": "1",  # a throttled call fails at once
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+    }
+
+
+def pulumi(folder: Path, env: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a project folder."""
+    command = ["pulumi", *words, "--non-interactive", "--color", "never"]
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=300)
+
+
+def with_virtualenv_of_the_tests(project_file: str) -> str:
+    """A Pulumi.yaml whose program runs in the virtual environment of these tests; nothing else in it changes."""
+    text, count = re.subn(r"virtualenv: .*", lambda _: f"virtualenv: {json.dumps(sys.prefix)}", project_file)
+    assert count == 1
+    return text
+
+
+class Engine:
+    """A stack of the unchanged program, in a folder of its own."""
+
+    def __init__(self, folder: Path, cloud: Cloud) -> None:
+        self.cloud, self.folder = cloud, folder / "project"
+        self.file = self.folder / "Pulumi.dev.yaml"
+        self._events = folder / "events"
+        self._stands: Mapping[str, Any] | None = None
+        self.folder.mkdir()
+        shutil.copy(ROOT / "__main__.py", self.folder)
+        # A copy: what is edited in the meantime would show up as a change of the stack.
+        shutil.copytree(ROOT / "abtest", self.folder / "abtest", ignore=shutil.ignore_patterns("__pycache__"))
+        project = (ROOT / "Pulumi.yaml").read_text(encoding="utf-8")
+        (self.folder / "Pulumi.yaml").write_text(with_virtualenv_of_the_tests(project), encoding="utf-8")
+        state = folder / "state"
+        state.mkdir()
+        self._env = environment(state, cloud.url)
+        self._pulumi("stack", "init", "dev", "--no-select").check_returncode()
+        self._salt = yaml.safe_load(self.file.read_text(encoding="utf-8"))
+
+    def _pulumi(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return pulumi(self.folder, self._env, *words)
+
+    # Config
+
+    def write(self, config: Mapping[str, Any]) -> None:
+        """Write the stack file: ``config`` by keys without their namespace, and how to reach the tests' AWS."""
+        aws = {
+            "region": REGION,
+            "endpoints": [dict.fromkeys(_SERVICES, self.cloud.url)],
+            "accessKey": "testing",
+            "secretKey": "testing",
+            **dict.fromkeys(("skipCredentialsValidation", "skipRequestingAccountId", "skipMetadataApiCheck"), "true"),
+        }
+        values = {f"aws:{key}": value for key, value in aws.items()}
+        values |= {f"abtest:{key}": value for key, value in config.items()}
+        text = yaml.safe_dump({"config": values, **self._salt}, sort_keys=False, width=1000)
+        self.file.write_text(text, encoding="utf-8")
+
+    def line_of(self, text: str) -> int:
+        """The number of the one line of the stack file that holds ``text``."""
+        lines = self.file.read_text(encoding="utf-8").splitlines()
+        (number,) = (n for n, line in enumerate(lines, 1) if text in line)
+        return number
+
+    # Runs
+
+    def up(self, config: Mapping[str, Any] | None = None, *options: str) -> Run:
+        """`pulumi up`, with ``config`` written first if it is given."""
+        return self._change(config, "up", "--yes", "--skip-preview", *options)
+
+    def preview(self, config: Mapping[str, Any] | None = None, *options: str) -> Run:
+        if config is not None:
+            self.write(config)
+        return self._run("preview", *options)
+
+    def destroy(self) -> Run:
+        return self._change(None, "destroy", "--yes", "--skip-preview")
+
+    def stand(self, config: Mapping[str, Any]) -> Engine:
+        """Bring the stack to ``config``, which takes no time where it stands so already."""
+        if self._stands != config:
+            self.up(config).succeeded()
+        return self
+
+    def _change(self, config: Mapping[str, Any] | None, *words: str) -> Run:
+        if config is not None:
+            self.write(config)
+        self._stands = None
+        run = self._run(*words)
+        if run.code == 0 and words[0] == "up":
+            self._stands = config
+        return run
+
+    def _run(self, command: str, *words: str) -> Run:
+        self._events.unlink(missing_ok=True)
+        before = len(self.cloud.proxy.calls)
+        done = self._pulumi(command, "--stack", "dev", "--event-log", str(self._events), *words)
+        events = self._events.read_text(encoding="utf-8").splitlines() if self._events.exists() else []
+        return Run(
+            done.returncode,
+            done.stdout + done.stderr,
+            tuple(_steps(events)),
+            tuple(self.cloud.proxy.calls[before:]),
+        )
+
+    # State
+
+    def outputs(self, *options: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = json.loads(self._read("stack", "output", "--json", *options))
+        return found
+
+    def state(self) -> dict[str, Any]:
+        """What the engine recorded, with secrets encrypted."""
+        state: dict[str, Any] = json.loads(self._read("stack", "export"))
+        return state
+
+    def resources(self) -> list[str]:
+        """The names by which the engine knows the stack's resources; none may be marked as unfinished."""
+        deployment = self.state()["deployment"]
+        assert not deployment.get("pending_operations")
+        assert not any(resource.get("delete") for resource in deployment["resources"])
+        return sorted(resource["urn"] for resource in deployment["resources"])
+
+    def _read(self, *words: str) -> str:
+        done = self._pulumi(*words, "--stack", "dev")
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+def _steps(events: Sequence[str]) -> Iterator[Step]:
+    """Source: pulumi/pulumi sdk/go/common/apitype/events.go."""
+    for line in events:
+        found = json.loads(line).get("resourcePreEvent", {}).get("metadata")
+        if found and found["op"] != "same" and not found["type"].startswith("pulumi:"):
+            yield Step(found["op"], found["type"], re.sub(r".*::", "", found["urn"]))
