@@ -138,5 +138,5 @@ def test_what_is_assumed_can_be_switched_off() -> None:
 
 
 def test_encrypted_addresses_are_refused_in_words() -> None:
-    with pytest.raises(DeployError, match="encrypted addresses .* cannot be deployed here"):
+    with pytest.raises(DeployError, match=r"encrypted addresses .* cannot be deployed here"):
         deploy(config(network={"ingressCidrs": [{"secure": "v1:abc"}]}))

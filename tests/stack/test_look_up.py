@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from abtest.experiment import ConfigError
-from abtest.local import deploy
+from abtest.experiment import ConfigError, Experiment
+from abtest.local import assumed, deploy, deployment
+from abtest.local.assumed import create_assumed
+from abtest.local.clients import Clients
 from tests.configs import config, variant
 
 VPC = {"vpcTags": {"Name": "main"}}
@@ -127,3 +129,27 @@ def test_dualstack_needs_subnets_with_ipv6_and_has_a_record_of_each_kind() -> No
     assert {name: r.inputs["type"] for name, r in records.items()} == {"abtest-dns-a": "A", "abtest-dns-aaaa": "AAAA"}
     (message,) = refusal(config(network={"ipAddressType": "dualstack", "ingressCidrs": ["::/0"]}))
     assert message.startswith("abtest:network.ipAddressType: dualstack needs subnets with an IPv6 block; subnet-")
+
+
+def test_tags_that_find_several_vpcs_are_too_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    def twice(aws: Clients, wanted: Experiment) -> tuple[str, ...]:
+        return (*create_assumed(aws, wanted), *create_assumed(aws, wanted))
+
+    monkeypatch.setattr(deployment, "create_assumed", twice)
+    assert refusal(config(network=VPC)) == [
+        "abtest:network.vpcTags: the tags Name=main must find exactly one VPC: multiple EC2 VPCs matched; "
+        "use additional constraints to reduce matches to a single EC2 VPC"
+    ]
+
+
+def test_subnets_in_one_zone_are_refused_by_their_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assumed, "_zones", lambda _aws: ["us-east-1a"])
+    first, second = refusal(config(network={"subnetIds": ["subnet-0a", "subnet-0b"]}))
+    assert first.startswith(
+        "abtest:network.subnetIds: subnet-0a and subnet-0b are in one availability zone, us-east-1a; a load balancer takes "
+        "one subnet a zone (ALB guide application-load-balancers)"
+    )
+    assert second.endswith(
+        "lie only in us-east-1a, but a load balancer needs at least 2 availability zones "
+        "(ALB guide application-load-balancers)"
+    )
