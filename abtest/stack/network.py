@@ -13,7 +13,7 @@ from abtest.experiment.types import Variant
 from abtest.stack.look_up import Surroundings
 from abtest.stack.tags import tags_of
 
-__all__ = ["Network", "ports_of"]
+__all__ = ["Network", "open_port", "ports_of"]
 
 TYPE = "abtest:stack:Network"
 
@@ -45,28 +45,52 @@ class Network(pulumi.ComponentResource):
         # Rules are named by what they say, so that adding or removing one leaves the others alone.
         for port in experiment.listener.ports:
             for cidr in experiment.network.ingress_cidrs:
-                aws.vpc.SecurityGroupIngressRule(
+                open_port(
+                    aws.vpc.SecurityGroupIngressRule,
                     f"{name}-from-{cidr}-{port}",
-                    security_group_id=self.security_group.id,
-                    ip_protocol="tcp",
-                    from_port=port,
-                    to_port=port,
-                    **_block(cidr),
+                    self.security_group,
+                    cidr,
+                    port,
                     tags=tags,
                     opts=child,
                 )
         for cidr, port in sorted(set(_destinations(experiment, surroundings))):
-            aws.vpc.SecurityGroupEgressRule(
+            open_port(
+                aws.vpc.SecurityGroupEgressRule,
                 f"{name}-to-{cidr}-{port}",
-                security_group_id=self.security_group.id,
-                ip_protocol="tcp",
-                from_port=port,
-                to_port=port,
-                **_block(cidr),
+                self.security_group,
+                cidr,
+                port,
                 tags=tags,
                 opts=child,
             )
         self.register_outputs({"security_group_id": self.security_group.id})
+
+
+def open_port(
+    direction: type[aws.vpc.SecurityGroupIngressRule | aws.vpc.SecurityGroupEgressRule],
+    name: str,
+    group: aws.ec2.SecurityGroup,
+    peer: str | aws.ec2.SecurityGroup,
+    port: int | None,
+    *,
+    tags: dict[str, str],
+    opts: pulumi.ResourceOptions,
+) -> None:
+    """Let a security group's members and ``peer``, a CIDR block or another group, talk on a port (None: on all)."""
+    cidr = peer if isinstance(peer, str) else None
+    direction(
+        name,
+        security_group_id=group.id,
+        ip_protocol="-1" if port is None else "tcp",
+        from_port=port,
+        to_port=port,
+        cidr_ipv4=cidr if cidr and ":" not in cidr else None,
+        cidr_ipv6=cidr if cidr and ":" in cidr else None,
+        referenced_security_group_id=None if isinstance(peer, str) else peer.id,
+        tags=tags,
+        opts=opts,
+    )
 
 
 def ports_of(variant: Variant) -> tuple[int, ...]:
@@ -90,7 +114,3 @@ def _destinations(experiment: Experiment, surroundings: Surroundings) -> Iterato
         for block in blocks:
             for port in ports_of(variant):
                 yield block, port
-
-
-def _block(cidr: str) -> dict[str, str]:
-    return {"cidr_ipv6" if ":" in cidr else "cidr_ipv4": cidr}

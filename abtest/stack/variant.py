@@ -13,7 +13,7 @@ from abtest.experiment import Experiment
 from abtest.experiment.types import Launch, Targets
 from abtest.experiment.types import Variant as VariantConfig
 from abtest.stack.look_up import Surroundings
-from abtest.stack.network import Network, ports_of
+from abtest.stack.network import Network, open_port, ports_of
 from abtest.stack.tags import tags_of
 
 __all__ = ["Variant", "sample_user_data"]
@@ -105,7 +105,7 @@ class Variant(pulumi.ComponentResource):
         )
 
     def _open_to(self, network: Network) -> aws.ec2.SecurityGroup:
-        """The instances' security group: only the load balancer gets in, and it gets out only to here."""
+        """The instances' security group: only the load balancer gets in."""
         tags = tags_of(self._experiment, variant=self._variant)
         group = aws.ec2.SecurityGroup(
             self._name,
@@ -114,38 +114,13 @@ class Variant(pulumi.ComponentResource):
             tags=tags_of(self._experiment, variant=self._variant, name=self._name),
             opts=self._child,
         )
+        ingress, egress = aws.vpc.SecurityGroupIngressRule, aws.vpc.SecurityGroupEgressRule
+        balancer = network.security_group
         for port in ports_of(self._config):
-            aws.vpc.SecurityGroupIngressRule(
-                f"{self._name}-from-lb-{port}",
-                security_group_id=group.id,
-                ip_protocol="tcp",
-                from_port=port,
-                to_port=port,
-                referenced_security_group_id=network.security_group.id,
-                tags=tags,
-                opts=self._child,
-            )
-            aws.vpc.SecurityGroupEgressRule(
-                f"{self._name}-to-{port}",
-                security_group_id=network.security_group.id,
-                ip_protocol="tcp",
-                from_port=port,
-                to_port=port,
-                referenced_security_group_id=group.id,
-                tags=tags,
-                opts=self._child,
-            )
-        # Model servers fetch packages and weights when they start.
-        for block in ("0.0.0.0/0", "::/0"):
-            aws.vpc.SecurityGroupEgressRule(
-                f"{self._name}-to-{block}",
-                security_group_id=group.id,
-                ip_protocol="-1",
-                cidr_ipv4=None if ":" in block else block,
-                cidr_ipv6=block if ":" in block else None,
-                tags=tags,
-                opts=self._child,
-            )
+            open_port(ingress, f"{self._name}-from-lb-{port}", group, balancer, port, tags=tags, opts=self._child)
+            open_port(egress, f"{self._name}-to-{port}", balancer, group, port, tags=tags, opts=self._child)
+        for everywhere in ("0.0.0.0/0", "::/0"):  # model servers fetch packages and weights when they start
+            open_port(egress, f"{self._name}-to-{everywhere}", group, everywhere, None, tags=tags, opts=self._child)
         return group
 
     def _launch(
