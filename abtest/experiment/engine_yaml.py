@@ -61,6 +61,8 @@ def parse(text: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         words = ", ".join(part for part in (error.context, error.problem) if part)
+        if mark and "\t" in (text.splitlines()[mark.line : mark.line + 1] or [""])[0]:
+            words = "there is a tab; YAML is indented with spaces"
         raise YamlError(f"not valid YAML: {words}", mark.line + 1 if mark else 0) from None
     except yaml.YAMLError as error:
         raise YamlError(f"not valid YAML: {error}", 0) from None

@@ -7,6 +7,7 @@ One table serves the checks, their messages, the JSON Schema and the documentati
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,10 +105,10 @@ RESPONSE_STATUS = Range(
 DNS_WEIGHT = Range(what="weight of a record", low=0, high=255, source="Route 53 API ResourceRecordSet")
 ROOT_VOLUME = Range(
     what="root volume",
-    low=8,
+    low=1,
     high=16_384,
     unit="GiB",
-    source="Amazon Linux 2023's image is 8 GiB; EC2 API EbsBlockDevice allows gp3 up to 16384",
+    source="EC2 API EbsBlockDevice, gp3",
 )
 TARGET_COUNT = Range(
     what="number of instances", low=1, high=1000, source="ALB guide load-balancer-limits: targets a target group"
@@ -169,7 +170,7 @@ TAG_VALUE = Shape(
 )
 TAG_KEY = Shape(
     what="tag key",
-    pattern=r"^(?!aws:|abtest:)[\w \-.:/=+@]+$",
+    pattern=r"^(?![Aa][Ww][Ss]:|abtest:)[\w \-.:/=+@]+$",
     longest=128,
     says="letters, digits, spaces and _ . : / = + - @, not starting with aws: or abtest:",
     source="API Tag; aws: is AWS's, abtest: this program's",
@@ -303,6 +304,13 @@ DNS_NAME = Shape(
     says="a full name such as models.example.com",
     source="Route 53 guide, DNS domain name format",
 )
+ZONE_NAME = Shape(
+    what="hosted zone",
+    pattern=r"^(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9-]{2,63}\.?$",
+    longest=255,
+    says="the zone's name, such as example.com",
+    source="Route 53 guide, DNS domain name format",
+)
 SET_IDENTIFIER = Shape(
     what="set identifier",
     pattern=r"^[ -~]{1,128}$",
@@ -310,6 +318,20 @@ SET_IDENTIFIER = Shape(
     says="ASCII characters",
     source="Route 53 API ResourceRecordSet",
 )
+
+# Networks and sizes -------------------------------------------------------------------------------------------------
+
+#: Where ip targets may lie besides the VPC's own blocks. Source: API CreateTargetGroup, RegisterTargets.
+TARGET_NETWORKS = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")))
+
+#: A subnet of a load balancer is /27 or larger, with 8 free addresses. Source: ALB guide application-load-balancers.
+SMALLEST_SUBNET_PREFIX = 27
+
+#: What the default image, Amazon Linux 2023, needs of a root volume, in GiB.
+DEFAULT_IMAGE_SIZE = 8
+
+#: Target groups a load balancer, fixed. Source: ALB guide load-balancer-limits.
+TARGET_GROUPS = 100
 
 # Values ---------------------------------------------------------------------------------------------------------
 

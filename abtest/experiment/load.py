@@ -13,7 +13,7 @@ from typing import Any, cast
 from msgspec import inspect
 
 from abtest.experiment.checks import check
-from abtest.experiment.limits import Length, Range, Shape
+from abtest.experiment.limits import VARIANT_NAME, Length, Range, Shape
 from abtest.experiment.problems import NAMESPACE, ConfigError, Path, Problem, Report, nearest
 from abtest.experiment.source import Source, reveal, stack_file
 from abtest.experiment.types import SECRET, Experiment, Secret
@@ -43,7 +43,7 @@ def try_load(source: Source) -> tuple[Experiment, tuple[Problem, ...]]:
     for note in source.notes:
         report.warning((), note)
     raw = _known_keys(source, report)
-    loader = _Loader(report, frozenset(key.removeprefix(f"{NAMESPACE}:") for key in source.secret_keys))
+    loader = _Loader(report)
     experiment: Experiment = loader.section(_experiment_type(), raw, ())
     check(experiment, report, source.project.folder, region=source.setting("aws:region"))
     return experiment, report.sorted()
@@ -65,18 +65,41 @@ def _known_keys(source: Source, report: Report) -> dict[str, Any]:
                 report.warning((key,), f"is not read; did you mean {NAMESPACE}:{name}?")
             continue
         if name not in fields:
-            report.unknown_key((), name, fields)
+            report.unknown_key((), name, fields, _homes().get(name, ()))
             continue
         value = _decode(text, fields[name].type)
-        if value is not None:
+        if value is None:
+            report.warning((name,), "has no value, so it counts as left out; give one, or take the key out")
+        else:
             raw[name] = value
     raw.setdefault("experiment", source.project.name)
     variants = raw.get("variants")
     if isinstance(variants, dict) and variants:
-        raw.setdefault("control", min(variants))
+        first = min(variants)
+        raw.setdefault("control", first if re.fullmatch(VARIANT_NAME.pattern, first) else SECRET)
     else:
         raw.setdefault("control", SECRET)
     return raw
+
+
+@functools.cache
+def _homes() -> Mapping[str, tuple[str, ...]]:
+    """Key -> the paths of the mappings that have it, for keys that stand in the wrong place."""
+    found: dict[str, tuple[str, ...]] = {}
+
+    def collect(kind: inspect.StructType, path: str) -> None:
+        for field in kind.fields:
+            found[field.encode_name] = (*found.get(field.encode_name, ()), path)
+            here = f"{path}.{field.encode_name}" if path else f"{NAMESPACE}:{field.encode_name}"
+            for member in _alternatives(field.type):
+                entry, where = member, here
+                if isinstance(member, inspect.DictType):
+                    entry, where = (_alternatives(member.value_type) or (member,))[0], f"{here}.<name>"
+                if isinstance(entry, inspect.StructType):
+                    collect(entry, where)
+
+    collect(_experiment_type(), "")
+    return found
 
 
 def _is_slip(namespace: str, project: str) -> bool:
@@ -117,9 +140,8 @@ def _alternatives(kind: inspect.Type) -> tuple[inspect.Type, ...]:
 class _Loader:
     """Converts plain values by their declared types. A value that is wrong is reported and stands in for itself."""
 
-    def __init__(self, report: Report, secret_roots: frozenset[str]) -> None:
+    def __init__(self, report: Report) -> None:
         self._report = report
-        self._secret_roots = secret_roots
 
     def section(self, kind: inspect.StructType, raw: Any, path: Path) -> Any:
         if not isinstance(raw, dict):
@@ -128,9 +150,11 @@ class _Loader:
         known = {field.encode_name: field for field in kind.fields}
         for name in raw:
             if name not in known:
-                self._report.unknown_key(path, name, known)
+                self._report.unknown_key(path, name, known, _homes().get(name, ()))
         values: dict[str, Any] = {}
         for name, field in known.items():
+            if name in raw and raw[name] is None:
+                self._report.error((*path, name), "has no value; give one, or take the key out")
             if raw.get(name) is not None:
                 values[field.name] = self.value(field.type, raw[name], (*path, name))
             elif field.required:
@@ -196,7 +220,7 @@ class _Loader:
         for name in sorted(raw):
             self.value(kind.key_type, name, (*path, name))
             if raw[name] is None:
-                self._report.error((*path, name), "has no value")
+                self._report.error((*path, name), "has no value; give one, or take the key out")
             found[name] = (
                 _stand_in(kind.value_type)
                 if raw[name] is None
@@ -214,9 +238,12 @@ class _Loader:
     def _choice(self, values: tuple[Any, ...], raw: Any, path: Path) -> Any:
         if raw in values and not isinstance(raw, bool):
             return raw
-        remedy = nearest(raw, values) if isinstance(raw, str) and raw is not SECRET else ""
-        ask = f"; {remedy}" if remedy.startswith("did") else ""
-        return self._wrong(path, raw, "one of " + ", ".join(map(str, values)), ask, stand_in=values[0])
+        hint = ""
+        if isinstance(raw, str) and not isinstance(raw, Secret):
+            meant = nearest(raw, [value for value in values if isinstance(value, str)])
+            number = any(raw.endswith(str(value)) for value in values if isinstance(value, int))
+            hint = "; write the number alone" if number else f"; {meant}" if meant.startswith("did") else ""
+        return self._wrong(path, raw, "one of " + ", ".join(map(str, values)), hint, stand_in=values[0])
 
     def _number(self, limit: Range | None, raw: Any, path: Path) -> int:
         if isinstance(raw, bool) or not isinstance(raw, int):
@@ -227,9 +254,7 @@ class _Loader:
         if limit and not limit.low <= raw <= limit.high:
             side, bound = ("below", limit.low) if raw < limit.low else ("over", limit.high)
             unit = f" {limit.unit}" if limit.unit else ""
-            self._report.error(
-                path, f"{self._shown(raw, path)} is {side} {bound}{unit}; {limit.what}: {limit} ({limit.source})"
-            )
+            self._report.error(path, f"{_shown(raw)} is {side} {bound}{unit}; {limit.what}: {limit} ({limit.source})")
         return raw
 
     def _text(self, limit: Shape | Length | None, kind: inspect.Type, raw: Any, path: Path) -> str:
@@ -239,7 +264,7 @@ class _Loader:
             hint = f'; write "{str(raw).lower()}"' if isinstance(raw, bool | int | float) else ""
             self._wrong(path, raw, "text", hint)
             return SECRET
-        shown = self._shown(raw, path)
+        shown = _shown(raw)
         longest = limit.longest if isinstance(limit, Shape) else limit.high if limit else None
         if limit and longest is not None and len(raw) > longest:
             message = f"{shown} has {len(raw)} characters, at most {longest} are allowed ({limit.what}; {limit.source})"
@@ -253,29 +278,27 @@ class _Loader:
     def _wrong(self, path: Path, raw: Any, expected: str, hint: str = "", stand_in: Any = None) -> Any:
         if isinstance(raw, Secret):
             hint = "; only texts can be encrypted, since everything else is checked before the engine decrypts it"
-        self._report.error(path, f"expected {expected}, got {self._kind_of(raw, path)}{hint}")
+        self._report.error(path, f"expected {expected}, got {_kind_of(raw)}{hint}")
         return stand_in
 
-    def _kind_of(self, raw: Any, path: Path) -> str:
-        names = {
-            bool: "",
-            int: "the number ",
-            float: "the number ",
-            str: "the text ",
-            list: "the list ",
-            dict: "the mapping ",
-        }
-        if isinstance(raw, Secret):
-            return "an encrypted value"
-        return f"{names.get(type(raw), '')}{self._shown(raw, path)}"
 
-    def _shown(self, raw: Any, path: Path) -> str:
-        """A value as a message may show it: never one that the engine holds as secret, never a long one."""
-        if path and path[0] in self._secret_roots:
-            return str(SECRET)
-        text = raw if isinstance(raw, str) else json.dumps(raw, ensure_ascii=False, default=str)
-        text = text if len(text) <= 60 else f"{text[:57]}..."
-        return _quoted(text) if isinstance(raw, str) else text
+def _kind_of(raw: Any) -> str:
+    names = {
+        bool: "",
+        int: "the number ",
+        float: "the number ",
+        str: "the text ",
+        list: "the list ",
+        dict: "the mapping ",
+    }
+    return "an encrypted value" if isinstance(raw, Secret) else f"{names.get(type(raw), '')}{_shown(raw)}"
+
+
+def _shown(raw: Any) -> str:
+    """A value as a message shows it, shortened where it is long."""
+    text = raw if isinstance(raw, str) else json.dumps(raw, ensure_ascii=False, default=str)
+    text = text if len(text) <= 60 else f"{text[:57]}..."
+    return _quoted(text) if isinstance(raw, str) else text
 
 
 def _quoted(raw: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -49,9 +49,13 @@ class ConfigError(Exception):
 
 
 class Places(Protocol):
-    """Knows the line of a path, or of its nearest ancestor that has one."""
+    """Knows the line of a path, or of its nearest ancestor that has one, and what is secret."""
 
     def place(self, path: Path) -> Place: ...
+
+    def without_secrets(self, path: Path, message: str) -> str:
+        """A message about a value, with what must not be shown replaced."""
+        ...
 
 
 def key_path(path: Path) -> str:
@@ -88,9 +92,14 @@ class Report:
             self._broken.add(path)
             self._add("error", path, message)
 
-    def unknown_key(self, path: Path, name: str, known: Iterable[str]) -> None:
-        """A key that the mapping at ``path`` does not have."""
-        self.error((*path, name), f"there is no such key; {nearest(name, known)}")
+    def unknown_key(self, path: Path, name: str, known: Iterable[str], homes: Sequence[str] = ()) -> None:
+        """A key that the mapping at ``path`` does not have; ``homes`` are the paths of mappings that do."""
+        remedy = nearest(name, known)
+        if name == NAMESPACE and not path:
+            remedy = f"keys are written {NAMESPACE}:weights, not as a mapping below {NAMESPACE}"
+        elif homes and not remedy.startswith("did"):
+            remedy = f"it belongs to {' or '.join(home or 'the top level' for home in homes)}"
+        self.error((*path, name), f"there is no such key; {remedy}")
         self._with_unknown_keys.add(path)
 
     def has_unknown_key(self, path: Path) -> bool:
@@ -115,6 +124,7 @@ class Report:
         return any(broken[: len(path)] == path for broken in self._broken)
 
     def _add(self, severity: str, path: Path, message: str) -> None:
+        message = self.places.without_secrets(path, message)
         problem = Problem(self.places.place(path), severity, key_path(path), message)
         if problem not in self.problems:
             self.problems.append(problem)

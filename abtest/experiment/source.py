@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
@@ -107,14 +107,20 @@ class Source:
         block = {key: (("config", key), value) for key, value in (body.get("config") or {}).items()}
         own = _Block(_shown(file), document, project.name, block)
         shared = _project_block(project)
-        notes = ("environment: (Pulumi ESC) is not read offline; what it sets is missing here",)
+        notes = [
+            f"{key} stands outside config: on line {document.lines[key,]}, so it is not read; indent it below config:"
+            for key in body
+            if ":" in key
+        ]
+        if body.get("environment"):
+            notes.append("environment: (Pulumi ESC) is not read offline; what it sets is missing here")
         return cls(
             values={**shared.texts(), **own.texts()},
             project=project,
             stack=match["stack"] if match else file.stem,
             label=own.shown,
             find_places=lambda: {**shared.places(without=own.texts()), **own.places()},
-            notes=notes if body.get("environment") else (),
+            notes=tuple(notes),
         )
 
     @classmethod
@@ -147,6 +153,18 @@ class Source:
                 return self.places[path[:depth]]
         return Place(self.label)
 
+    def without_secrets(self, path: Path, message: str) -> str:
+        """A message without the values of a key that the engine holds as secret.
+
+        The engine tells which keys hold something secret, not which of their values: all of them are left out.
+        """
+        key = f"{NAMESPACE}:{path[0]}" if path else ""
+        if key not in self.secret_keys:
+            return message
+        for text in sorted(_texts(_decoded(self.values.get(key))), key=len, reverse=True):
+            message = re.sub(rf"(?<![\w-]){re.escape(text)}(?![\w-])", str(SECRET), message)
+        return message
+
     def setting(self, key: str) -> str | None:
         """A plain text of another namespace, such as ``aws:region``."""
         value = self.values.get(key)
@@ -176,6 +194,18 @@ def _decoded(text: Any) -> Any:
         return reveal(json.loads(text)) if isinstance(text, str) and text is not SECRET else text
     except ValueError:
         return text
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text and number in a value, as a message would show it."""
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif value is not None and value != "":
+        yield str(value)
 
 
 def _agrees(offline: Any, engine: Any) -> bool:
@@ -233,8 +263,10 @@ def _read(file: FilePath) -> Document:
         return parse(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise _failure(file, 0, "there is no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise _failure(file, 0, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    except UnicodeDecodeError:
+        raise _failure(file, 0, "is not UTF-8 text; save it as UTF-8") from None
+    except OSError as error:
+        raise _failure(file, 0, f"cannot be read: {error.strerror}") from None
     except YamlError as error:
         raise _failure(file, error.line, error.message) from None
 

@@ -103,7 +103,10 @@ class Launch(Section, frozen=True, kw_only=True):
         | None
     ) = None
     key_name: Annotated[str, limits.KEY_NAME.meta("Name of an EC2 key pair.")] | None = None
-    root_volume_gb: Annotated[int, limits.ROOT_VOLUME.meta("Size of the encrypted root volume.")] = 8
+    root_volume_gb: (
+        Annotated[int, limits.ROOT_VOLUME.meta("Size of the encrypted root volume. Default: the image's own size.")]
+        | None
+    ) = None
 
 
 class Targets(Section, frozen=True, kw_only=True):
@@ -320,7 +323,7 @@ class Override(Section, frozen=True, kw_only=True):
 class Dns(Section, frozen=True, kw_only=True):
     """A Route 53 alias record for the load balancer."""
 
-    zone: Annotated[str, limits.DNS_NAME.meta("Name of an existing hosted zone.")]
+    zone: Annotated[str, limits.ZONE_NAME.meta("Name of an existing hosted zone.")]
     name: Annotated[str, limits.DNS_NAME.meta("Name of the record, within the zone.")]
     private_zone: Annotated[bool, Meta(description="Look for the zone among the private ones.")] = False
     weight: Annotated[int, limits.DNS_WEIGHT.meta("Weight of this record among those of the same name.")] | None = None

@@ -46,7 +46,10 @@ class DeployError(Exception):
 
 @dataclass(frozen=True)
 class Resource:
-    """A registered resource. ``inputs`` and ``state`` have the provider's camelCase keys; ``parent`` is a URN."""
+    """A registered resource. ``inputs`` and ``state`` have the provider's camelCase keys; ``parent`` is a URN.
+
+    ``secret_inputs`` are the inputs that the program handed over as secret, wholly or in part.
+    """
 
     urn: str
     type: str
@@ -56,6 +59,7 @@ class Resource:
     inputs: Mapping[str, Any] = field(repr=False)
     state: Mapping[str, Any] = field(repr=False)
     depends_on: frozenset[str] = field(repr=False, default=frozenset())
+    secret_inputs: frozenset[str] = frozenset()
 
     @property
     def is_component(self) -> bool:
@@ -183,6 +187,7 @@ class _Monitor(mocks.MockMonitor):
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 the monitor's interface
         response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         if request.type != "pulumi:pulumi:Stack":
+            inputs = rpc.deserialize_properties(request.object)
             self.registered.append(
                 Resource(
                     urn=response.urn,
@@ -190,7 +195,8 @@ class _Monitor(mocks.MockMonitor):
                     name=request.name,
                     id=response.id,
                     parent=request.parent,
-                    inputs=_plain(rpc.deserialize_properties(request.object)),
+                    inputs=_plain(inputs),
+                    secret_inputs=frozenset(key for key, value in inputs.items() if _is_secret(value)),
                     state=_plain(self.resources[response.urn].state),
                     depends_on=frozenset(request.dependencies),
                 )
@@ -201,6 +207,14 @@ class _Monitor(mocks.MockMonitor):
         if "::pulumi:pulumi:Stack::" in request.urn:
             self.outputs = dict(rpc.deserialize_properties(request.outputs))
         return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
+
+
+def _is_secret(value: Any) -> bool:
+    """Whether a value, or some part of it, is marked as secret."""
+    if rpc.is_rpc_secret(value):
+        return True
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(map(_is_secret, parts))
 
 
 def _plain(value: Any) -> Any:
@@ -238,6 +252,8 @@ def _run_in_context(source: Source, monitor: _Monitor) -> None:
 
 
 def _program(folder: Path) -> None:
+    if not (folder / "__main__.py").is_file():
+        raise DeployError(f"there is no program: {folder / '__main__.py'} is missing")
     runpy.run_path(str(folder), run_name="__main__")
 
 

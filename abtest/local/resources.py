@@ -105,7 +105,7 @@ def _instance(aws: Clients, _: str, inputs: Inputs) -> Created:
                 "Ebs": {
                     "Encrypted": root["encrypted"],
                     "VolumeType": root["volumeType"],
-                    "VolumeSize": root["volumeSize"],
+                    "VolumeSize": root.get("volumeSize", 8),  # moto has no image that would tell a size
                 },
             }
         ],
@@ -122,12 +122,13 @@ def _instance(aws: Clients, _: str, inputs: Inputs) -> Created:
 
 def _target_group(aws: Clients, name: str, inputs: Inputs) -> Created:
     health = inputs.take("healthCheck", {})
+    version = inputs.take("protocolVersion")
     group = aws.elbv2.create_target_group(
         Name=_physical_name(name),
+        ProtocolVersion=version,
         **inputs.some(
             Port="port",
             Protocol="protocol",
-            ProtocolVersion="protocolVersion",
             TargetType="targetType",
             VpcId="vpcId",
             IpAddressType="ipAddressType",
@@ -140,7 +141,7 @@ def _target_group(aws: Clients, name: str, inputs: Inputs) -> Created:
         HealthCheckTimeoutSeconds=health["timeout"],
         HealthyThresholdCount=health["healthyThreshold"],
         UnhealthyThresholdCount=health["unhealthyThreshold"],
-        Matcher={"GrpcCode" if health.get("path", "").startswith("/AWS.ALB") else "HttpCode": health["matcher"]},
+        Matcher={"GrpcCode" if version == "GRPC" else "HttpCode": health["matcher"]},
         Tags=tag_list(inputs.take("tags")),
     )["TargetGroups"][0]
     arn = group["TargetGroupArn"]

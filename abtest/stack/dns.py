@@ -33,7 +33,6 @@ class Record(pulumi.ComponentResource):
     ) -> None:
         super().__init__(TYPE, name, None, opts)
         self.fqdn = dns.name.rstrip(".").lower()
-        is_weighted = dns.weight is not None and dns.set_identifier is not None
         for kind in ("A",) if experiment.network.ip_address_type == "ipv4" else ("A", "AAAA"):
             aws.route53.Record(
                 f"{name}-{kind.lower()}",
@@ -41,7 +40,7 @@ class Record(pulumi.ComponentResource):
                 name=self.fqdn,
                 type=kind,
                 set_identifier=dns.set_identifier,
-                weighted_routing_policies=[{"weight": dns.weight}] if is_weighted and dns.weight is not None else None,
+                weighted_routing_policies=None if dns.weight is None else [{"weight": dns.weight}],
                 aliases=[
                     {
                         "name": load_balancer.load_balancer.dns_name,
@@ -52,6 +51,7 @@ class Record(pulumi.ComponentResource):
                         "evaluate_target_health": False,
                     }
                 ],
-                opts=pulumi.ResourceOptions(parent=self, depends_on=list(after)),
+                # Route 53 takes no weighted record beside a simple one of the same name: the old one must go first.
+                opts=pulumi.ResourceOptions(parent=self, depends_on=list(after), delete_before_replace=True),
             )
         self.register_outputs({"fqdn": self.fqdn})

@@ -34,7 +34,7 @@ class LoadBalancer(pulumi.ComponentResource):
             load_balancer_type="application",
             internal=experiment.network.internal,
             ip_address_type=experiment.network.ip_address_type,
-            subnets=[subnet.id for subnet in surroundings.subnets],
+            subnets=[subnet.id for subnet in surroundings.network.subnets],
             security_groups=[network.security_group.id],
             idle_timeout=experiment.idle_timeout_seconds,
             enable_http2=True,
@@ -43,6 +43,7 @@ class LoadBalancer(pulumi.ComponentResource):
             desync_mitigation_mode="defensive",
             enable_deletion_protection=experiment.deletion_protection,
             tags=tags_of(experiment),
-            opts=pulumi.ResourceOptions(parent=self),
+            # AWS alone would refuse only after everything in front of the load balancer is deleted.
+            opts=pulumi.ResourceOptions(parent=self, protect=experiment.deletion_protection),
         )
         self.register_outputs({"arn": self.load_balancer.arn, "dns_name": self.load_balancer.dns_name})

@@ -9,16 +9,16 @@ import pulumi
 import pulumi_aws as aws
 
 from abtest.experiment import Experiment
+from abtest.experiment.limits import TARGET_NETWORKS
 from abtest.experiment.types import Variant
 from abtest.stack.look_up import Surroundings
 from abtest.stack.tags import tags_of
 
-__all__ = ["Network", "open_port", "ports_of"]
+__all__ = ["Network", "SecurityGroupRule", "open_port", "ports_of"]
 
 TYPE = "abtest:stack:Network"
 
-#: Where targets that somebody else registers by address may lie, besides the VPC. Source: API RegisterTargets.
-_PRIVATE = ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")
+SecurityGroupRule = aws.vpc.SecurityGroupIngressRule | aws.vpc.SecurityGroupEgressRule
 
 
 class Network(pulumi.ComponentResource):
@@ -28,6 +28,8 @@ class Network(pulumi.ComponentResource):
     """
 
     security_group: aws.ec2.SecurityGroup
+    ingress: tuple[SecurityGroupRule, ...]
+    egress: tuple[SecurityGroupRule, ...]
 
     def __init__(
         self, name: str, experiment: Experiment, surroundings: Surroundings, opts: pulumi.ResourceOptions | None = None
@@ -38,23 +40,25 @@ class Network(pulumi.ComponentResource):
         self.security_group = aws.ec2.SecurityGroup(
             name,
             description="Load balancer of the A/B test",
-            vpc_id=surroundings.vpc_id,
+            vpc_id=surroundings.network.vpc_id,
             tags=tags_of(experiment, name=name),
             opts=child,
         )
         # Rules are named by what they say, so that adding or removing one leaves the others alone.
-        for port in experiment.listener.ports:
-            for cidr in experiment.network.ingress_cidrs:
-                open_port(
-                    aws.vpc.SecurityGroupIngressRule,
-                    f"{name}-from-{cidr}-{port}",
-                    self.security_group,
-                    cidr,
-                    port,
-                    tags=tags,
-                    opts=child,
-                )
-        for cidr, port in sorted(set(_destinations(experiment, surroundings))):
+        self.ingress = tuple(
+            open_port(
+                aws.vpc.SecurityGroupIngressRule,
+                f"{name}-from-{cidr}-{port}",
+                self.security_group,
+                cidr,
+                port,
+                tags=tags,
+                opts=child,
+            )
+            for port in experiment.listener.ports
+            for cidr in experiment.network.ingress_cidrs
+        )
+        self.egress = tuple(
             open_port(
                 aws.vpc.SecurityGroupEgressRule,
                 f"{name}-to-{cidr}-{port}",
@@ -64,11 +68,13 @@ class Network(pulumi.ComponentResource):
                 tags=tags,
                 opts=child,
             )
+            for cidr, port in sorted(set(_destinations(experiment, surroundings)))
+        )
         self.register_outputs({"security_group_id": self.security_group.id})
 
 
 def open_port(
-    direction: type[aws.vpc.SecurityGroupIngressRule | aws.vpc.SecurityGroupEgressRule],
+    direction: type[SecurityGroupRule],
     name: str,
     group: aws.ec2.SecurityGroup,
     peer: str | aws.ec2.SecurityGroup,
@@ -76,10 +82,10 @@ def open_port(
     *,
     tags: dict[str, str],
     opts: pulumi.ResourceOptions,
-) -> None:
+) -> SecurityGroupRule:
     """Let a security group's members and ``peer``, a CIDR block or another group, talk on a port (None: on all)."""
     cidr = peer if isinstance(peer, str) else None
-    direction(
+    return direction(
         name,
         security_group_id=group.id,
         ip_protocol="-1" if port is None else "tcp",
@@ -108,9 +114,9 @@ def _destinations(experiment: Experiment, surroundings: Surroundings) -> Iterato
         if targets.ip_addresses is not None:
             blocks = [f"{address}/{ipaddress.ip_address(address).max_prefixlen}" for address in targets.ip_addresses]
         elif targets.external == "ip":
-            blocks = sorted({*surroundings.vpc_cidrs, *_PRIVATE})
+            blocks = sorted({*surroundings.network.vpc_cidrs, *map(str, TARGET_NETWORKS)})
         else:
-            blocks = list(surroundings.vpc_cidrs)
+            blocks = list(surroundings.network.vpc_cidrs)
         for block in blocks:
             for port in ports_of(variant):
                 yield block, port

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -23,12 +22,12 @@ __all__ = ["build"]
 NAME = "abtest"
 
 
-def build(experiment: Experiment, surroundings: Surroundings, project_folder: Path) -> Mapping[str, Any]:
+def build(experiment: Experiment, surroundings: Surroundings) -> Mapping[str, Any]:
     """Register every resource. Returns the stack's exports by name."""
     network = Network(NAME, experiment, surroundings)
-    variants = {name: Variant(name, experiment, surroundings, network, project_folder) for name in experiment.variants}
+    variants = {name: Variant(name, experiment, surroundings, network) for name in experiment.variants}
     load_balancer = LoadBalancer(NAME, experiment, surroundings, network)
-    routing = Routing(NAME, experiment, load_balancer, variants)
+    routing = Routing(NAME, experiment, network, load_balancer, variants)
     salt = random.RandomId(f"{NAME}-salt", byte_length=8, keepers={"experiment": experiment.experiment})
     alb = load_balancer.load_balancer
     host: pulumi.Input[str] = alb.dns_name
@@ -36,7 +35,8 @@ def build(experiment: Experiment, surroundings: Surroundings, project_folder: Pa
     if experiment.dns is not None and surroundings.zone_id is not None:
         after = [routing.listener, *routing.rules]
         record = Record(f"{NAME}-dns", experiment.dns, surroundings.zone_id, experiment, load_balancer, after)
-        exports["fqdn"] = host = record.fqdn
+        exports["fqdn"] = record.fqdn
+        host = alb.dns_name if record.fqdn.startswith("*") else record.fqdn
     if routing.override_token is not None:
         exports["override_token"] = routing.override_token
     groups = {name: component.security_group for name, component in variants.items()}

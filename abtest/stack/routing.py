@@ -18,6 +18,7 @@ from abtest.experiment.limits import RECOMMENDED_SSL_POLICY
 from abtest.experiment.types import Override, Rule
 from abtest.stack.actions import conditions, fixed_response, forward, header_condition, redirect
 from abtest.stack.load_balancer import LoadBalancer
+from abtest.stack.network import Network
 from abtest.stack.tags import tags_of
 from abtest.stack.variant import Variant
 
@@ -40,12 +41,13 @@ class Routing(pulumi.ComponentResource):
         self,
         name: str,
         experiment: Experiment,
+        network: Network,
         load_balancer: LoadBalancer,
         variants: Mapping[str, Variant],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(TYPE, name, None, opts)
-        self._experiment, self._variants = experiment, variants
+        self._experiment, self._network, self._variants = experiment, network, variants
         self._load_balancer_arn = load_balancer.load_balancer.arn
         self._arns = {variant: component.target_group.arn for variant, component in variants.items()}
         self.listener = self._main_listener()
@@ -59,9 +61,14 @@ class Routing(pulumi.ComponentResource):
         self.register_outputs({"listener_arn": self.listener.arn})
 
     def _after(self, weights: Iterable[str], *more: pulumi.Resource) -> pulumi.ResourceOptions:
-        """Options of what forwards: it comes after every target of the groups that it names, and goes before them."""
-        attachments = [attachment for variant in weights for attachment in self._variants[variant].attachments]
-        return pulumi.ResourceOptions(parent=self, depends_on=[*attachments, *more])
+        """Options of what forwards: it comes after every target of the groups that it names and after the way there is
+        open, and goes before them.
+        """
+        variants = [self._variants[name] for name in weights]
+        needed = [*self._network.ingress, *self._network.egress] + [
+            resource for variant in variants for resource in (*variant.attachments, *variant.openings)
+        ]
+        return pulumi.ResourceOptions(parent=self, depends_on=[*needed, *more])
 
     def _main_listener(self) -> aws.lb.Listener:
         experiment, listener = self._experiment, self._experiment.listener

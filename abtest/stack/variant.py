@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
-from importlib import resources
-from pathlib import Path
 
 import pulumi
 import pulumi_aws as aws
 
 from abtest.experiment import Experiment
 from abtest.experiment.types import Launch, Targets
-from abtest.experiment.types import Variant as VariantConfig
-from abtest.stack.look_up import Surroundings
-from abtest.stack.network import Network, open_port, ports_of
+from abtest.stack.look_up import Launchable, Surroundings
+from abtest.stack.network import Network, SecurityGroupRule, open_port, ports_of
 from abtest.stack.tags import tags_of
 
-__all__ = ["Variant", "sample_user_data"]
+__all__ = ["Variant"]
 
 TYPE = "abtest:stack:Variant"
 
@@ -24,12 +21,13 @@ TYPE = "abtest:stack:Variant"
 class Variant(pulumi.ComponentResource):
     """A target group with its targets.
 
-    ``attachments`` is what a forward to this variant depends on: before it, the group has no target, and requests
-    sent there would be answered with 503.
+    ``attachments`` and ``openings`` are what a forward to this variant depends on: before them the group has no target,
+    or none that the load balancer may talk to, and requests sent there would be answered with 503 or 504.
     """
 
     target_group: aws.lb.TargetGroup
     attachments: tuple[aws.lb.TargetGroupAttachment, ...]
+    openings: tuple[SecurityGroupRule, ...]
     security_group: aws.ec2.SecurityGroup | None
 
     def __init__(
@@ -38,7 +36,6 @@ class Variant(pulumi.ComponentResource):
         experiment: Experiment,
         surroundings: Surroundings,
         network: Network,
-        project_folder: Path,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         name = f"abtest-{variant}"
@@ -46,12 +43,13 @@ class Variant(pulumi.ComponentResource):
         self._name, self._variant, self._experiment, self._surroundings = name, variant, experiment, surroundings
         self._config = experiment.variants[variant]
         self._child = pulumi.ResourceOptions(parent=self)
-        self.security_group = None
+        self.security_group, self.openings = None, ()
         self.target_group = self._target_group()
         targets = self._config.targets
         if targets.launch is not None:
             self.security_group = self._open_to(network)
-            self.attachments = self._launch(targets.launch, self.security_group, project_folder)
+            launchable = surroundings.launchables[variant]
+            self.attachments = self._launch(targets.launch, launchable, self.security_group)
         else:
             ids = targets.instance_ids or targets.ip_addresses or ()
             self.attachments = tuple(self._attach(target, target, zone=self._zone(target)) for target in ids)
@@ -68,7 +66,7 @@ class Variant(pulumi.ComponentResource):
             protocol_version=config.protocol_version,
             target_type=_target_type(config.targets),
             ip_address_type="ipv6" if any(":" in a for a in config.targets.ip_addresses or ()) else "ipv4",
-            vpc_id=self._surroundings.vpc_id,
+            vpc_id=self._surroundings.network.vpc_id,
             load_balancing_algorithm_type=config.load_balancing,
             deregistration_delay=config.deregistration_delay_seconds,
             slow_start=config.slow_start_seconds,
@@ -92,7 +90,7 @@ class Variant(pulumi.ComponentResource):
         if self._config.targets.ip_addresses is None or ":" in target:
             return None
         address = ipaddress.ip_address(target)
-        return None if any(address in ipaddress.ip_network(b) for b in self._surroundings.vpc_cidrs) else "all"
+        return None if any(address in ipaddress.ip_network(b) for b in self._surroundings.network.vpc_cidrs) else "all"
 
     def _attach(self, key: str, target: pulumi.Input[str], zone: str | None = None) -> aws.lb.TargetGroupAttachment:
         return aws.lb.TargetGroupAttachment(
@@ -110,48 +108,53 @@ class Variant(pulumi.ComponentResource):
         group = aws.ec2.SecurityGroup(
             self._name,
             description="Instances of a variant of the A/B test",
-            vpc_id=self._surroundings.vpc_id,
+            vpc_id=self._surroundings.network.vpc_id,
             tags=tags_of(self._experiment, variant=self._variant, name=self._name),
             opts=self._child,
         )
         ingress, egress = aws.vpc.SecurityGroupIngressRule, aws.vpc.SecurityGroupEgressRule
         balancer = network.security_group
+        rules = []
         for port in ports_of(self._config):
-            open_port(ingress, f"{self._name}-from-lb-{port}", group, balancer, port, tags=tags, opts=self._child)
-            open_port(egress, f"{self._name}-to-{port}", balancer, group, port, tags=tags, opts=self._child)
+            rules += [
+                open_port(ingress, f"{self._name}-from-lb-{port}", group, balancer, port, tags=tags, opts=self._child),
+                open_port(egress, f"{self._name}-to-{port}", balancer, group, port, tags=tags, opts=self._child),
+            ]
         for everywhere in ("0.0.0.0/0", "::/0"):  # model servers fetch packages and weights when they start
-            open_port(egress, f"{self._name}-to-{everywhere}", group, everywhere, None, tags=tags, opts=self._child)
+            rules.append(
+                open_port(egress, f"{self._name}-to-{everywhere}", group, everywhere, None, tags=tags, opts=self._child)
+            )
+        self.openings = tuple(rules)
         return group
 
     def _launch(
-        self, launch: Launch, group: aws.ec2.SecurityGroup, project_folder: Path
+        self, launch: Launch, launchable: Launchable, group: aws.ec2.SecurityGroup
     ) -> tuple[aws.lb.TargetGroupAttachment, ...]:
-        subnets = self._surroundings.launch_subnets[self._variant]
-        user_data = (
-            (project_folder / launch.user_data_file).read_text(encoding="utf-8")
-            if launch.user_data_file
-            else sample_user_data(self._variant, self._config)
-        )
         # Another type or another script means another instance: replaced, the new one before the old one leaves.
-        # Otherwise the provider would stop the running one. A newer default image is no reason to replace anything.
+        # Otherwise the provider would stop the running one. A newer default image is no reason to replace anything,
+        # but another architecture needs another image, so it is another instance by name.
+        image = launchable.image
+        key = f"{image.architecture}-" if image.architecture == "arm64" else ""
         options = pulumi.ResourceOptions(
             parent=self,
+            depends_on=list(self.openings),
             replace_on_changes=["instanceType", "userData"],
             ignore_changes=None if launch.ami else ["ami"],
         )
         attachments = []
-        for n in range(1, launch.count + 1):
+        for n, subnet in enumerate(launchable.subnets, 1):
             instance = aws.ec2.Instance(
-                f"{self._name}-{n}",
-                ami=self._surroundings.images[self._variant],
+                f"{self._name}-{key}{n}",
+                ami=image.id,
                 instance_type=launch.instance_type,
-                subnet_id=subnets[(n - 1) % len(subnets)].id,
+                subnet_id=subnet.id,
                 vpc_security_group_ids=[group.id],
                 iam_instance_profile=launch.instance_profile,
                 key_name=launch.key_name,
-                user_data=user_data,
+                user_data=launchable.user_data,
                 user_data_replace_on_change=True,
                 metadata_options={"http_endpoint": "enabled", "http_tokens": "required"},
+                # Without a size of ours the volume is as large as the image asks for.
                 root_block_device={"encrypted": True, "volume_type": "gp3", "volume_size": launch.root_volume_gb},
                 tags=tags_of(self._experiment, variant=self._variant, name=f"{self._name}-{n}"),
                 opts=options,
@@ -164,29 +167,3 @@ def _target_type(targets: Targets) -> str:
     if targets.external is not None:
         return targets.external
     return "ip" if targets.ip_addresses is not None else "instance"
-
-
-def sample_user_data(variant: str, config: VariantConfig) -> str:
-    """A start-up script for Amazon Linux 2023 that runs the sample model server as a service."""
-    server = resources.files("abtest").joinpath("sample", "server.py").read_text(encoding="utf-8")
-    return f"""#!/bin/bash
-set -euo pipefail
-install -d /opt/abtest
-cat > /opt/abtest/server.py <<'END_OF_SERVER'
-{server.rstrip()}
-END_OF_SERVER
-cat > /etc/systemd/system/abtest-sample.service <<'END_OF_UNIT'
-[Unit]
-Description=Sample model server, version {variant}
-After=network-online.target
-[Service]
-ExecStart=/usr/bin/python3 /opt/abtest/server.py --port {config.port} --version={variant}
-Restart=always
-DynamicUser=yes
-AmbientCapabilities=CAP_NET_BIND_SERVICE
-[Install]
-WantedBy=multi-user.target
-END_OF_UNIT
-systemctl daemon-reload
-systemctl enable --now abtest-sample.service
-"""

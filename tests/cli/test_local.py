@@ -98,11 +98,11 @@ def test_the_prod_stack_is_shown_whole(prod: Shown) -> None:
     assert prod.rows("Routing") == [
         ["1", "override", "header X-Abtest-Variant = <token>-a", "a 100 %"],
         ["2", "override", "header X-Abtest-Variant = <token>-b", "b 100 %"],
-        ["10", "batch", "path /batch/*", "a 100 %"],
+        ["10", "admin", "path /admin or /admin/*", "respond 403"],
+        ["20", "batch", "path /batch/*", "a 100 %"],
         ["", "", "and method POST", ""],
-        ["20", "partner", "source 198.51.100.0/24", "a 50 %, b 50 %"],
+        ["30", "partner", "source 198.51.100.0/24", "a 50 %, b 50 %"],
         ["90", "old-name", "host old.example.com", "redirect 301 to #{protocol}://models.example.com/#{path}?#{query}"],
-        ["95", "admin", "path /admin or /admin/*", "respond 403"],
         ["default", "", "everything else", "a 95 %, b 5 %"],
     ]
     assert prod.rows("Variants") == [

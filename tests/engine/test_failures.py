@@ -41,3 +41,18 @@ def test_after_a_throttled_replacement_the_next_up_ends_it_behind_the_traffic(st
     groups = standing.cloud.layout["groups"]
     assert {name: group["targets"] for name, group in groups.items()} == {"abtest-a": [9090], "abtest-b": [8080]}
     assert standing.preview().steps == ()
+
+
+def test_deletion_protection_refuses_before_anything_is_deleted(fresh: Engine) -> None:
+    fresh.up(changed(BASE, deletionProtection="true")).succeeded()
+    before = fresh.cloud.layout
+
+    refused = fresh.destroy()
+
+    assert refused.code != 0
+    assert refused.routing == []
+    assert fresh.cloud.layout == before
+
+    fresh.up(BASE).succeeded()
+    fresh.destroy().succeeded()
+    assert fresh.cloud.arns == set()

@@ -115,6 +115,35 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "an atomic group": (when(pathRegex=["^(?>a)$"]), 'abtest:rules.r.when.pathRegex[0]: "^(?>a)$" has an atomic group'),
     "a possessive quantifier": (when(pathRegex=["^a++$"]), 'abtest:rules.r.when.pathRegex[0]: "^a++$" has a possessive quantifier'),
     "a unicode class": (when(pathRegex=[r"^\p{L}$"]), 'abtest:rules.r.when.pathRegex[0]: "^\\p{L}$" has \\p{…}'),
+    "a named backreference": (when(pathRegex=["^(?P<x>a)(?P=x)$"]), 'abtest:rules.r.when.pathRegex[0]: "^(?P<x>a)(?P=x)$" has a backreference'),
+    "a condition in a regex": (when(pathRegex=["^(a)?(?(1)b|c)$"]), 'abtest:rules.r.when.pathRegex[0]: "^(a)?(?(1)b|c)$" has a condition'),
+    "a netmask": (when(sourceIp=["10.0.0.0/255.0.0.0"]), 'abtest:rules.r.when.sourceIp[0]: "10.0.0.0/255.0.0.0" is no CIDR block'),
+    "a scope": (config(network={"ingressCidrs": ["fe80::%1/64"]}), 'abtest:network.ingressCidrs[0]: "fe80::%1/64" is no CIDR block'),
+    "the same block in other words": (
+        config(network={"ingressCidrs": ["::/0", "0::/0"]}), "abtest:network.ingressCidrs[1]: 0::/0 stands twice; take one out",
+    ),
+    "the same address in other words": (
+        config(
+            variants={"a": variant(targets={"ipAddresses": ["fd00::1", "fd00:0::1"]}), "b": VARIANT},
+            network={"ipAddressType": "dualstack", "ingressCidrs": ["::/0"]},
+        ),
+        "abtest:variants.a.targets.ipAddresses[1]: fd00:0::1 stands twice",
+    ),
+    "wildcards in query keys": (
+        when(query={"a****": ["*"], "b***": ["*"]}), "abtest:rules.r.when: 9 wildcards (* and ?), at most 6 are allowed in a rule",
+    ),
+    "an internal load balancer with IPv6": (
+        config(network={"internal": True, "ipAddressType": "dualstack", "ingressCidrs": ["::/0"]}),
+        "abtest:network.ipAddressType: dualstack does not go with internal: true",
+    ),
+    "a root volume too small for the default image": (
+        with_a(targets={"launch": {"instanceType": "t3.small", "rootVolumeGb": 7}}),
+        "abtest:variants.a.targets.launch.rootVolumeGb: 7 is below 8 GiB, the size of the default image",
+    ),
+    "too many target groups": (
+        config(variants={f"v{n}": VARIANT for n in range(101)}, weights={"v0": 1}),
+        "abtest:variants: 101 variants, but a load balancer has at most 100 target groups",
+    ),
     "no regular expression": (when(pathRegex=["^(a$"]), 'abtest:rules.r.when.pathRegex[0]: "^(a$" is no regular expression: missing )'),
     "no action": (with_rule(forward=None), "abtest:rules.r: there is no action; a rule has exactly one of forward, redirect, respond"),
     "two actions": (
@@ -200,6 +229,9 @@ DOUBTED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a control outside the split": (config(weights={"b": 1}), "warning: abtest:control: a is not in abtest:weights"),
     "a regex without anchors": (when(pathRegex=["/a"]), 'warning: abtest:rules.r.when.pathRegex[0]: "/a" is not anchored'),
+    "a regex in another dialect": (when(pathRegex=[r"^\Qa.b\E$"]), 'warning: abtest:rules.r.when.pathRegex[0]: "^\\Qa.b\\E$" cannot be judged here'),
+    "a path that no path meets": (when(path=["v2/*"]), 'warning: abtest:rules.r.when.path[0]: "v2/*" never matches: every path starts with "/"'),
+    "a token in the clear": (config(override={}), "warning: abtest:override.secret: the token travels in the clear on a plain HTTP listener"),
     "a wildcard in the last label": (when(host=["example.*"]), 'warning: abtest:rules.r.when.host[0]: "example.*": AWS does not say'),
     "an encoded query value": (when(query={"m": ["a%20b"]}), 'warning: abtest:rules.r.when.query.m[0]: "a%20b" holds "%"'),
     "a header that is dropped": (when(header={"X_Model": ["b"]}), "warning: abtest:rules.r.when.header.X_Model: the load balancer drops"),
@@ -230,6 +262,9 @@ def test_what_aws_leaves_open_or_may_be_a_mistake_is_a_warning(name: str) -> Non
         with_a(healthCheck={"intervalSeconds": 6, "timeoutSeconds": 5, "matcher": "200,204,301"}),
         config(variants={"a": variant(protocolVersion="GRPC", healthCheck={"matcher": "0-12"}), "b": VARIANT}, listener=HTTPS),
         when(sourceIp=["0.0.0.0/0", "2001:db8::/32"]),
+        when(pathRegex=[r"^a\++$", "^[*+]+$", r"^/a\(?=b$", "^[[:alpha:]]+$", "^(?P<x>a)$"]),
+        config(dns={"zone": "internal", "name": "m.internal", "privateZone": True}),
+        with_a(targets={"launch": {"instanceType": "t3.small", "ami": "ami-0abc", "rootVolumeGb": 2}}),
         when(header={"X-A": ["b"], "x-a": ["c"]}, method=["GET", "HEAD"]),
         config(dns={"zone": "Example.com.", "name": "models.example.com", "weight": 0, "setIdentifier": "blue"}),
         config(variants={n: variant(port=p, targets={"instanceIds": ["i-0a"]}) for n, p in (("a", 80), ("b", 81))}),
@@ -241,7 +276,7 @@ def test_what_aws_takes_is_taken_without_a_word(keys: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("size", "fine"), [(16_384, True), (16_385, False)])
 def test_user_data_has_at_most_16_kib(tmp_path: Path, size: int, fine: bool) -> None:  # noqa: FBT001
-    (tmp_path / "start.sh").write_text("#" * size)
+    (tmp_path / "start.sh").write_text("#!" + "#" * (size - 2))
     keys = with_a(targets={"launch": {"instanceType": "t3.small", "userDataFile": "start.sh"}})
     found = errors(keys, tmp_path)
     assert (found == []) is fine
@@ -255,6 +290,13 @@ def test_user_data_is_a_script(tmp_path: Path, content: bytes, why: str) -> None
     (tmp_path / "start.sh").write_bytes(content)
     keys = with_a(targets={"launch": {"instanceType": "t3.small", "userDataFile": "start.sh"}})
     assert why in errors(keys, tmp_path)[0]
+
+
+def test_a_script_that_cloud_init_would_not_run_is_doubted(tmp_path: Path) -> None:
+    (tmp_path / "start.sh").write_text("exec model\n")
+    keys = with_a(targets={"launch": {"instanceType": "t3.small", "userDataFile": "start.sh"}})
+    (warning,) = problems(keys, tmp_path)
+    assert "start.sh starts with neither #! nor #cloud-config, so cloud-init would not run it" in warning
 
 
 def test_one_mistake_does_not_bring_up_others_that_follow_from_it() -> None:

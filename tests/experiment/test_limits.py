@@ -44,7 +44,7 @@ RANGES: dict[str, tuple[Range, Callable[[Any], dict[str, Any]]]] = {
     "healthy": (limits.HEALTH_THRESHOLD, lambda n: health(healthyThreshold=n)),
     "unhealthy": (limits.HEALTH_THRESHOLD, lambda n: health(unhealthyThreshold=n)),
     "count": (limits.TARGET_COUNT, lambda n: launch(count=n)),
-    "root volume": (limits.ROOT_VOLUME, lambda n: launch(rootVolumeGb=n)),
+    "root volume": (limits.ROOT_VOLUME, lambda n: launch(rootVolumeGb=n, ami="ami-0abc")),
     "priority": (limits.PRIORITY, lambda n: one_rule(priority=n)),
     "dns weight": (
         limits.DNS_WEIGHT,

@@ -116,8 +116,8 @@ def test_where_nothing_is_near_all_known_names_are_told() -> None:
     [
         ({"weights": [1]}, "abtest:weights: expected a mapping, got the list [1]"),
         ({"weights": "a=1"}, 'abtest:weights: expected a mapping, got the text "a=1"'),
-        ({"weights": {"a": None}}, "abtest:weights.a: has no value"),
-        ({"variants": {"a": None, "b": VARIANT}}, "abtest:variants.a: has no value"),
+        ({"weights": {"a": None}}, "abtest:weights.a: has no value; give one, or take the key out"),
+        ({"variants": {"a": None, "b": VARIANT}}, "abtest:variants.a: has no value; give one, or take the key out"),
         ({"variants": {"a": [], "b": VARIANT}}, "abtest:variants.a: expected a mapping, got the list []"),
         (
             {"variants": {"a": {"targets": {"external": "ip"}}, "b": VARIANT}},
@@ -176,9 +176,65 @@ def test_a_long_value_is_shortened_in_a_message() -> None:
     assert '..."' in message
 
 
-def test_null_is_the_same_as_leaving_a_key_out() -> None:
-    assert experiment(config(override=None)) == experiment({**config(), "abtest:override": None})
-    assert experiment(config(variants={"a": variant(healthCheck=None), "b": VARIANT})) == experiment(config())
+def test_a_key_of_the_top_level_without_a_value_is_left_out_with_a_warning() -> None:
+    """The engine hands over an empty text for it, and for an empty text."""
+    keys = {**config(), "abtest:override": None}
+    assert experiment(keys) == experiment(config())
+    assert problems(keys) == [
+        "warning: abtest:override: has no value, so it counts as left out; give one, or take the key out"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "path"),
+    [
+        ({"rules": {"r": rule(when={"path": None, "method": ["POST"]})}}, "rules.r.when.path"),
+        ({"network": {"ingressCidrs": None}}, "network.ingressCidrs"),
+        ({"listener": {"certificateArn": None}}, "listener.certificateArn"),
+        ({"variants": {"a": variant(healthCheck=None), "b": VARIANT}}, "variants.a.healthCheck"),
+    ],
+)
+def test_a_key_without_a_value_further_down_is_refused_since_it_may_widen_what_it_should_narrow(
+    keys: dict[str, Any], path: str
+) -> None:
+    assert errors(config(**keys)) == [f"abtest:{path}: has no value; give one, or take the key out"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"certificateArn": "x"}, "abtest:certificateArn: there is no such key; it belongs to abtest:listener"),
+        ({"priority": 1}, "abtest:priority: there is no such key; it belongs to abtest:rules.<name>"),
+        (
+            {"variants": {"a": variant(instanceType="x"), "b": VARIANT}},
+            "abtest:variants.a.instanceType: there is no such key; it belongs to abtest:variants.<name>.targets.launch",
+        ),
+        (
+            {"abtest": {"weights": {}}},
+            "abtest:abtest: there is no such key; keys are written abtest:weights, not as a mapping below abtest",
+        ),
+        (
+            {"rules": {"r": rule(forward=None, redirect={"host": "y.com", "status": "HTTP_301"})}},
+            'abtest:rules.r.redirect.status: expected one of 301, 302, got the text "HTTP_301"; write the number alone',
+        ),
+        (
+            {"rules": {"r": rule(forward=None, redirect={"host": "y.com", "status": "yes"})}},
+            'abtest:rules.r.redirect.status: expected one of 301, 302, got the text "yes"',
+        ),
+    ],
+)
+def test_a_slip_is_told_with_what_was_probably_meant(keys: dict[str, Any], message: str) -> None:
+    assert errors(config(**keys)) == [message]
+
+
+def test_a_variants_wrong_name_is_not_also_held_against_the_control() -> None:
+    keys = config(weights={"B_1": 1}, variants={"B_1": VARIANT})
+    assert [message.partition(": ")[0] for message in errors(keys)] == ["abtest:variants.B_1", "abtest:weights.B_1"]
+
+
+def test_keys_outside_config_are_pointed_out(tmp_path: Path) -> None:
+    file = write_stack(tmp_path, "config:\n  aws:region: us-east-1\nabtest:weights: {a: 1}\n")
+    assert any("abtest:weights stands outside config: on line 3, so it is not read" in line for line in lines_of(file))
 
 
 def test_an_empty_mapping_switches_the_override_on() -> None:

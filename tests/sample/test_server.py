@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from abtest.experiment.limits import PORT, USER_DATA, VARIANT_NAME
-from abtest.stack.variant import sample_user_data
+from abtest.stack.look_up.instances import sample_user_data
 from tests.configs import ROOT, config, experiment, variant
 
 BASH = shutil.which("bash") or "/bin/bash"

@@ -87,10 +87,10 @@ def test_prod_serves_https_with_the_recommended_policy_and_redirects_port_80(pro
 
 def test_prod_has_a_rule_for_each_of_its_rules_and_variants(prod: Deployment) -> None:
     found = rules(prod, 443)
-    assert list(found) == ["1", "2", "10", "20", "90", "95", "default"]
-    assert forwarded(actions(found["20"])) == {"a": 50, "b": 50}
+    assert list(found) == ["1", "2", "10", "20", "30", "90", "default"]
+    assert forwarded(actions(found["30"])) == {"a": 50, "b": 50}
     assert actions(found["90"])["RedirectConfig"]["Host"] == "models.example.com"
-    assert actions(found["95"])["FixedResponseConfig"] == {
+    assert actions(found["10"])["FixedResponseConfig"] == {
         "MessageBody": "forbidden",
         "StatusCode": "403",
         "ContentType": "text/plain",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from abtest.local import Deployment, Resource, deploy
-from abtest.stack.variant import sample_user_data
+from abtest.stack.look_up.instances import sample_user_data
 from tests.configs import ROOT, VARIANT, config, experiment, variant
 
 
@@ -150,7 +150,7 @@ def test_an_attachment_is_named_by_its_target_so_that_others_stay() -> None:
 def test_launched_instances_are_private_encrypted_and_know_their_version(dev: Deployment) -> None:
     instance = dev.of_type(":Instance")["abtest-b-1"].inputs
     assert instance["metadataOptions"] == {"httpEndpoint": "enabled", "httpTokens": "required"}
-    assert instance["rootBlockDevice"] == {"encrypted": True, "volumeType": "gp3", "volumeSize": 8}
+    assert instance["rootBlockDevice"] == {"encrypted": True, "volumeType": "gp3"}
     assert instance["vpcSecurityGroupIds"] == [dev.outputs["security_group_ids"]["b"]]
     assert instance["userDataReplaceOnChange"] is True
     assert "--version=b" in instance["userData"]

@@ -84,6 +84,24 @@ def test_a_forward_depends_on_every_target_of_the_groups_that_it_names(wide: Dep
             assert needed <= by_name[name].depends_on, name
 
 
+def test_a_forward_depends_on_the_way_to_its_targets_being_open(dev: Deployment, prod: Deployment) -> None:
+    """Otherwise a listener may send clients to a port that no security group admits yet."""
+    for deployment in (dev, prod):
+        ingress = {r.urn for r in deployment.of_type("IngressRule").values()}
+        egress = {r.urn for name, r in deployment.of_type("EgressRule").items() if name.endswith("-to-8080")}
+        for listener in deployment.of_type(":Listener").values():
+            assert {urn for urn in ingress if "::abtest-from-" in urn} <= listener.depends_on
+        split = deployment.of_type(":Listener")[f"listener-{deployment.experiment.listener.listens_on}"]
+        assert ingress | egress <= split.depends_on
+
+
+def test_an_instance_depends_on_its_way_out(dev: Deployment) -> None:
+    """Its start-up script may fetch packages at once."""
+    needed = {r.urn for name, r in dev.of_type("EgressRule").items() if name.startswith("abtest-a-to-")}
+    assert len(needed) == 3
+    assert needed <= dev.of_type(":Instance")["abtest-a-1"].depends_on
+
+
 def test_a_forward_depends_on_no_target_of_other_groups(wide: Deployment) -> None:
     """A new variant that is slow to start must not hold back a shift between the others."""
     listener = wide.of_type(":Listener")["listener-80"]
@@ -228,7 +246,15 @@ def test_no_token_of_the_override_shows_in_plain(sticky: Deployment) -> None:
     token = sticky.outputs["override_token"]
     assert len(token) == 32
     assert sticky.secret_outputs == {"override_token"}
-    assert token not in repr(sticky)
+    rules = sticky.of_type(":ListenerRule")
+    assert {name: rule.secret_inputs for name, rule in rules.items() if rule.secret_inputs} == {
+        "rule-1": {"conditions"},
+        "rule-2": {"conditions"},
+    }
+    holders = [
+        r for r in sticky.resources if token in str({k: v for k, v in r.inputs.items() if k not in r.secret_inputs})
+    ]
+    assert holders == []
     values = [
         sticky.of_type(":ListenerRule")[f"rule-{n}"].inputs["conditions"][0]["httpHeader"]["values"] for n in (1, 2)
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ from abtest.experiment import ConfigError, Experiment
 from abtest.local import assumed, deploy, deployment
 from abtest.local.assumed import create_assumed
 from abtest.local.clients import Clients
+from abtest.stack.look_up import Subnet, instances, network
+from abtest.stack.look_up.instances import spread
 from tests.configs import config, variant
 
 VPC = {"vpcTags": {"Name": "main"}}
@@ -56,11 +60,16 @@ def test_a_zone_that_is_not_there_is_named() -> None:
 
 
 def test_an_instance_type_that_does_not_exist_is_named() -> None:
-    (message,) = refusal(config(**launch("t3.huge")))
-    assert message.startswith(
-        "abtest:variants.a.targets.launch.instanceType: t3.huge is in none of the zones us-east-1a,"
+    path = "abtest:variants.a.targets.launch.instanceType"
+    assert refusal(config(**launch("t3.huge"))) == [f"{path}: t3.huge is not offered in this region"]
+
+
+def test_zones_that_do_not_offer_an_instance_type_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(instances, "_zones_of", lambda _type: frozenset({"us-east-1x"}))
+    (message,) = refusal(config(**launch()))
+    assert message.endswith(
+        "t3.small is in none of the zones us-east-1a, us-east-1b, us-east-1c, us-east-1d, us-east-1e, us-east-1f; it is offered in us-east-1x"
     )
-    assert message.endswith("it is not offered in this region")
 
 
 def test_an_address_outside_the_vpc_and_the_private_ranges_is_refused() -> None:
@@ -77,15 +86,54 @@ def test_every_failing_look_up_comes_at_once() -> None:
     assert paths == ["abtest:dns.zone", "abtest:network.vpcTags", "abtest:variants.a.targets.launch.instanceType"]
 
 
-def test_instances_are_spread_over_the_zones_that_offer_their_type() -> None:
+def test_instances_are_spread_evenly_over_the_zones_that_offer_their_type() -> None:
     found = deploy(config(**launch("t3.small", count=7)))
-    zones = [r.state["availabilityZone"] for _, r in sorted(found.of_type(":Instance").items())]
-    assert zones == [f"us-east-1{z}" for z in "abcdf" + "ab"]  # us-east-1e has no t3.small
+    zones = Counter(r.state["availabilityZone"] for r in found.of_type(":Instance").values())
+    assert set(zones) == {f"us-east-1{z}" for z in "abcdf"}  # us-east-1e has no t3.small
+    assert sorted(zones.values()) == [1, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_new_subnet_moves_few_instances(count: int) -> None:
+    """By position in a sorted list, a subnet that comes first would move every one."""
+    subnets = tuple(Subnet(f"subnet-{n}", f"z{n}", "vpc-1", "", has_ipv6=False) for n in range(4))
+    before = [spread(f"v{v}", count, subnets[1:]) for v in range(50)]
+    after = [spread(f"v{v}", count, subnets) for v in range(50)]
+    moved = sum(old != new for b, a in zip(before, after, strict=True) for old, new in zip(b, a, strict=True))
+    assert moved < 50 * count * 0.6
+
+
+def test_another_architecture_is_another_instance() -> None:
+    """Its image is another one too, and the running instance's image is never changed."""
+    intel, arm = (deploy(config(**launch(kind))) for kind in ("t3.small", "t4g.small"))
+    assert (list(intel.of_type(":Instance")), list(arm.of_type(":Instance"))) == (["abtest-a-1"], ["abtest-a-arm64-1"])
+    assert list(intel.of_type(":TargetGroupAttachment")) == list(arm.of_type(":TargetGroupAttachment"))
+
+
+def test_subnets_that_are_too_small_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = network._subnet
+
+    def small(subnet_id: str) -> Subnet:
+        return replace(found(subnet_id), cidr="10.0.0.0/28")
+
+    monkeypatch.setattr(network, "_subnet", small)
+    (message,) = refusal(config())
+    assert "is smaller than /27; a load balancer needs that much in each, and 8 free addresses" in message
+
+
+def test_an_aws_that_does_not_answer_is_not_taken_for_one_that_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(**_: object) -> None:
+        raise Exception("invoke of aws:ec2/getVpc:getVpc failed: ExpiredToken: the token has expired ()")  # noqa: TRY002
+
+    monkeypatch.setattr("pulumi_aws.ec2.get_vpc", denied)
+    assert refusal(config(**launch(), dns={"zone": "example.com", "name": "m.example.com"})) == [
+        ": AWS cannot be asked: ExpiredToken: the token has expired; check the credentials, their permissions and aws:region"
+    ]
 
 
 def test_the_image_is_of_the_instance_types_architecture() -> None:
     intel, arm = (
-        deploy(config(**launch(kind))).of_type(":Instance")["abtest-a-1"].inputs["ami"]
+        deploy(config(**launch(kind))).of_type(":Instance").popitem()[1].inputs["ami"]
         for kind in ("t3.small", "t4g.small")
     )
     assert intel.startswith("ami-")

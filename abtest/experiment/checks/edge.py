@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Sequence
 
 from abtest.experiment import limits
@@ -34,6 +35,12 @@ def check_network(experiment: Experiment, report: Report) -> None:
                 f"{len(network.subnet_ids)} subnet, but a load balancer needs at least {limits.ZONES.low}, in "
                 f"different availability zones ({limits.ZONES.source})",
             )
+    if network.internal and network.ip_address_type != "ipv4":
+        report.error(
+            ("network", "ipAddressType"),
+            f"{network.ip_address_type} does not go with internal: true; internal load balancers use ipv4 "
+            "(API CreateLoadBalancer)",
+        )
     _check_ingress(network.ingress_cidrs, report, network.ip_address_type)
 
 
@@ -50,9 +57,18 @@ def _check_ingress(cidrs: Sequence[str], report: Report, ip_address_type: str) -
 
 
 def _check_unique(values: Sequence[str], report: Report, path: Path) -> None:
+    """No value twice, blocks by what they mean: ::/0 is 0::/0."""
+    seen = set()
     for n, value in enumerate(values):
-        if value in values[:n] and not isinstance(value, Secret):
+        if isinstance(value, Secret):
+            continue
+        try:
+            key: object = ipaddress.ip_network(value)
+        except ValueError:
+            key = value
+        if key in seen:
             report.error((*path, n), f"{value} stands twice; take one out")
+        seen.add(key)
 
 
 def check_listener(experiment: Experiment, report: Report, region: str | None) -> None:
@@ -81,8 +97,16 @@ def check_listener(experiment: Experiment, report: Report, region: str | None) -
 
 
 def check_override(experiment: Experiment, report: Report) -> None:
-    if experiment.override and not isinstance(experiment.override.header, Secret):
-        check_header_name(experiment.override.header, report, ("override", "header"))
+    override = experiment.override
+    if override is None:
+        return
+    if not isinstance(override.header, Secret):
+        check_header_name(override.header, report, ("override", "header"))
+    if override.secret and not experiment.listener.is_https:
+        report.warning(
+            ("override", "secret"),
+            "the token travels in the clear on a plain HTTP listener; give abtest:listener.certificateArn",
+        )
 
 
 def check_dns(experiment: Experiment, report: Report) -> None:

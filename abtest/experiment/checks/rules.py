@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import warnings
 from collections.abc import Iterator
 
 from abtest.experiment import limits
@@ -94,6 +95,8 @@ def _check_value(kind: str, value: str, report: Report, path: Path) -> None:
             report.error(path, f"{value} is refused by AWS as a source address (API SourceIpConditionConfig)")
     elif kind in {"pathRegex", "hostRegex", "headerRegex"}:
         _check_regex(value, report, path)
+    elif kind == "path" and value[0] not in "/*?":
+        report.warning(path, f'"{value}" never matches: every path starts with "/"')
     elif kind == "query" and "%" in value:
         report.warning(path, f'"{value}" holds "%": AWS does not say whether it decodes the query before it compares')
 
@@ -118,11 +121,9 @@ def _values(when: When, path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _check_wildcards(found: list[tuple[Path, str]], report: Report, path: Path) -> None:
-    count = sum(
-        len(re.findall(r"[*?]", re.sub(r"\\[*?]", "", value)))
-        for where, value in found
-        if where[len(path)] in {"path", "host", "header", "query"} and not isinstance(value, Secret)
-    )
+    texts = [value for where, value in found if where[len(path)] in {"path", "host", "header", "query"}]
+    texts += [str(where[-2]) for where, _ in found if where[len(path)] == "query" and where[-2] != "*"]
+    count = sum(len(re.findall(r"[*?]", re.sub(r"\\[*?]", "", text))) for text in texts)
     limit, sure = limits.RULE_WILDCARDS, limits.RULE_WILDCARDS_SURE
     if count > limit.high:
         report.error(path, f"{count} wildcards (* and ?), at most {limit.high} are allowed in a rule ({limit.source})")
@@ -154,26 +155,36 @@ def check_header_name(name: str, report: Report, path: Path) -> None:
         )
 
 
-#: What the engine of AWS has not, by the text that starts it. Source: ALB guide rule-condition-types.
+#: What the engine of AWS has not, by what starts it once escapes and classes are out of the way.
+#: Source: ALB guide rule-condition-types.
 _UNSUPPORTED = (
-    (re.compile(r"\(\?[=!]|\(\?<[=!]"), "lookaround"),
+    (re.compile(r"\(\?<?[=!]"), "lookaround"),
     (re.compile(r"\(\?>"), "an atomic group"),
-    (re.compile(r"(?<!\\)(?:\\\\)*\\[1-9]|\\k<"), "a backreference"),
+    (re.compile(r"\\[1-9]|\\k|\(\?P="), "a backreference"),
     (re.compile(r"[*+?}]\+"), "a possessive quantifier"),
-    (re.compile(r"\(\?R\)|\(\?\d+\)|\(\?&"), "a subroutine or recursion"),
-    (re.compile(r"\\[pP]\{"), r"\p{…}"),
+    (re.compile(r"\(\?R\)|\(\?[-+]?\d+\)|\(\?&|\(\?P>"), "a subroutine or recursion"),
+    (re.compile(r"\(\?\("), "a condition"),
+    (re.compile(r"\\[pP]"), r"\p{…}"),
 )
+_ESCAPE_OR_CLASS = re.compile(r"\\(.)|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]")
+_MALFORMED = ("parenthesis", "missing )", "unterminated", "nothing to repeat", "bad escape (end of pattern)")
 
 
 def _check_regex(value: str, report: Report, path: Path) -> None:
+    bare = _ESCAPE_OR_CLASS.sub(lambda m: f"\\{m[1]}" if m[1] and m[1] in "123456789kpP" else "x", value)
     for pattern, what in _UNSUPPORTED:
-        if pattern.search(value):
+        if pattern.search(bare):
             report.error(path, f'"{value}" has {what}, which AWS does not support (ALB guide rule-condition-types)')
             return
     try:
-        re.compile(value)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's own plans for its syntax
+            re.compile(value)
     except re.error as error:
-        report.error(path, f'"{value}" is no regular expression: {error}')
+        if any(words in str(error) for words in _MALFORMED):
+            report.error(path, f'"{value}" is no regular expression: {error}')
+        else:
+            report.warning(path, f'"{value}" cannot be judged here: {error}')
         return
     if not (value.startswith("^") and value.endswith("$")):
         report.warning(
@@ -182,21 +193,21 @@ def _check_regex(value: str, report: Report, path: Path) -> None:
         )
 
 
+_CIDR = re.compile(r"(?P<address>[0-9a-fA-F.:]+)(?P<prefix>/\d+)?")
+
+
 def check_cidr(value: str, report: Report, path: Path) -> None:
     """A CIDR block with its prefix, without host bits (API SourceIpConditionConfig; the provider's own check)."""
+    match = _CIDR.fullmatch(value)
     try:
-        if "/" not in value:
-            address = ipaddress.ip_address(value)
-            report.error(path, f"{value} has no prefix; for one address write {value}/{address.max_prefixlen}")
-            return
-        ipaddress.ip_network(value)
+        network = ipaddress.ip_network(value if match else "", strict=False)
     except ValueError:
-        try:
-            network = ipaddress.ip_network(value, strict=False)
-        except ValueError:
-            report.error(path, f'"{value}" is no CIDR block; write one such as 10.0.0.0/16 or 2001:db8::/32')
-        else:
-            report.error(path, f"{value} has host bits set; for that block write {network}")
+        report.error(path, f'"{value}" is no CIDR block; write one such as 10.0.0.0/16 or 2001:db8::/32')
+        return
+    if match and not match["prefix"]:
+        report.error(path, f"{value} has no prefix; for one address write {value}/{network.max_prefixlen}")
+    elif match and network.network_address != ipaddress.ip_address(match["address"]):
+        report.error(path, f"{value} has host bits set; for that block write {network}")
 
 
 # Actions --------------------------------------------------------------------------------------------------------------

@@ -8,18 +8,20 @@ from collections.abc import Iterable
 from pathlib import Path as FilePath
 
 from abtest.experiment import limits
+from abtest.experiment.limits import TARGET_NETWORKS
 from abtest.experiment.problems import Path, Report
 from abtest.experiment.types import Experiment, Launch, Secret, Targets, Variant
 
 __all__ = ["check_variants"]
 
-#: Where ip targets may lie besides the VPC's own blocks. Source: API CreateTargetGroup, RegisterTargets.
-TARGET_NETWORKS = tuple(
-    map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"))
-)
-
 
 def check_variants(experiment: Experiment, report: Report, folder: FilePath) -> None:
+    if len(experiment.variants) > limits.TARGET_GROUPS:
+        report.error(
+            ("variants",),
+            f"{len(experiment.variants)} variants, but a load balancer has at most {limits.TARGET_GROUPS} "
+            "target groups (ALB guide load-balancer-limits)",
+        )
     seen: dict[tuple[str, int], str] = {}
     for name, variant in experiment.variants.items():
         path: Path = ("variants", name)
@@ -127,22 +129,26 @@ def _check_list(values: tuple[str, ...], report: Report, path: Path) -> None:
 
 def _check_addresses(experiment: Experiment, addresses: tuple[str, ...], report: Report, path: Path) -> None:
     versions: set[int] = set()
+    seen: set[object] = set()
     for n, text in enumerate(addresses):
         if isinstance(text, Secret) or report.is_broken((*path, n)):
             continue
         try:
-            address = ipaddress.ip_address(text)
+            address = ipaddress.ip_address(text if "%" not in text else "")
         except ValueError:
             report.error(
                 (*path, n), f'"{text}" is no IP address; write one such as 10.0.1.20, without a port or a mask'
             )
             continue
         versions.add(address.version)
+        if address in seen:
+            report.error((*path, n), f"{text} stands twice; take one out")
+        seen.add(address)
         if address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified:
             report.error(
                 (*path, n), f"{text} cannot be a target: it must be in the VPC or a private range (API RegisterTargets)"
             )
-        elif not any(address in network for network in TARGET_NETWORKS):
+        elif address.version == 4 and not any(address in network for network in TARGET_NETWORKS):
             report.warning(
                 (*path, n),
                 f"{text} is in no private range; AWS takes it only from a block of the VPC (API RegisterTargets)",
@@ -156,6 +162,12 @@ def _check_addresses(experiment: Experiment, addresses: tuple[str, ...], report:
 
 
 def _check_launch(variant: Variant, launch: Launch, report: Report, path: Path, folder: FilePath) -> None:
+    size = launch.root_volume_gb
+    if launch.ami is None and size is not None and size < limits.DEFAULT_IMAGE_SIZE:
+        report.error(
+            (*path, "rootVolumeGb"),
+            f"{size} is below {limits.DEFAULT_IMAGE_SIZE} GiB, the size of the default image (Amazon Linux 2023)",
+        )
     if launch.user_data_file is None:
         _check_sample_server(variant, report, path)
         return
@@ -178,6 +190,14 @@ def _check_launch(variant: Variant, launch: Launch, report: Report, path: Path, 
         )
     elif not data.strip():
         report.error(where, f"{launch.user_data_file} is empty, so no model server would start")
+    elif not data.startswith(
+        (b"#!", b"#cloud-config", b"#include", b"Content-Type:", b"MIME-Version:", b"## template:")
+    ):
+        report.warning(
+            where,
+            f"{launch.user_data_file} starts with neither #! nor #cloud-config, so cloud-init would not run it "
+            "(EC2 guide, user data)",
+        )
 
 
 def _check_sample_server(variant: Variant, report: Report, path: Path) -> None:
