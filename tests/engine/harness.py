@@ -236,8 +236,9 @@ class Engine:
             self.write(config)
         return self._run("preview", *options)
 
-    def destroy(self) -> Run:
-        return self._change(None, "destroy", "--yes", "--skip-preview")
+    def destroy(self, *options: str) -> Run:
+        """`pulumi destroy`; as users call it, it previews what it would do first."""
+        return self._change(None, "destroy", "--yes", *options)
 
     def stand(self, config: Mapping[str, Any]) -> Engine:
         """Bring the stack to ``config``, which takes no time where it stands so already."""
