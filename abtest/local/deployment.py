@@ -1,36 +1,25 @@
-"""Run the unchanged ``__main__.py`` on the embedded AWS, in this process."""
+"""A stack deployed on the embedded AWS, in this process."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import contextvars
-import logging
 import os
-import runpy
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import pulumi
-import pulumi.runtime
-from botocore.exceptions import BotoCoreError, ClientError
-from google.protobuf import empty_pb2
 from moto import mock_aws
 from moto.moto_api._internal import mock_random
-from pulumi.runtime import mocks, rpc, settings
-from pulumi.runtime.stack import run_in_stack
+from pulumi.runtime import rpc
 
-from abtest.experiment import ConfigError, Experiment, Source, find_project, load, stack_file
+from abtest.experiment import Experiment, Source, find_project, load, stack_file
 from abtest.experiment.problems import Problem
 from abtest.experiment.types import Secret
 from abtest.local.assumed import create_assumed
-from abtest.local.clients import Clients, Inputs, UntranslatableError
-from abtest.local.look_ups import LOOK_UPS, LookUpError
-from abtest.local.resources import CREATE, RegexConditions, create
+from abtest.local.clients import Clients
+from abtest.local.program import DeployError, EmbeddedAws, Monitor, Resource, plain, run_program
+from abtest.local.resources import RegexConditions
 
 __all__ = ["DeployError", "Deployment", "Resource", "deploy"]
 
@@ -38,32 +27,6 @@ _DEFAULT_REGION = "us-east-1"
 
 #: moto's catalogue of images takes longer to load than a deployment; the program names its image itself.
 _MOTO = {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
-
-
-class DeployError(Exception):
-    """The embedded AWS refused a resource, or cannot do what the program asks for."""
-
-
-@dataclass(frozen=True)
-class Resource:
-    """A registered resource. ``inputs`` and ``state`` have the provider's camelCase keys; ``parent`` is a URN.
-
-    ``secret_inputs`` are the inputs that the program handed over as secret, wholly or in part.
-    """
-
-    urn: str
-    type: str
-    name: str
-    id: str
-    parent: str
-    inputs: Mapping[str, Any] = field(repr=False)
-    state: Mapping[str, Any] = field(repr=False)
-    depends_on: frozenset[str] = field(repr=False, default=frozenset())
-    secret_inputs: frozenset[str] = frozenset()
-
-    @property
-    def is_component(self) -> bool:
-        return self.type.startswith("abtest:")
 
 
 @dataclass(frozen=True)
@@ -107,10 +70,10 @@ def deploy(
     mock_random.seed(0)
     with mock.patch.dict(os.environ, _MOTO), mock_aws():
         assumed = create_assumed(aws, experiment) if assume else ()
-        monitor = _Monitor(_EmbeddedAws(aws, on_resource))
-        _run(source, monitor)
+        monitor = Monitor(EmbeddedAws(aws, on_resource))
+        run_program(source, monitor)
         described = _describe(aws, monitor.embedded.regex)
-    outputs = {key: _plain(value) for key, value in monitor.outputs.items()}
+    outputs = {key: plain(value) for key, value in monitor.outputs.items()}
     return Deployment(
         experiment=experiment,
         source=source,
@@ -136,168 +99,6 @@ def _source(stack: str | Mapping[str, Any]) -> Source:
     if isinstance(stack, str):
         return Source.from_file(*stack_file(stack))
     return Source.from_values(stack, find_project(Path()))
-
-
-# The program ------------------------------------------------------------------------------------------------------
-
-
-class _EmbeddedAws(mocks.Mocks):
-    """Answers the program's registrations and calls from moto."""
-
-    def __init__(self, aws: Clients, on_resource: Callable[[str, str], None]) -> None:
-        self._aws, self._on_resource = aws, on_resource
-        self.regex: RegexConditions = {}
-
-    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        self._on_resource(args.typ, args.name)
-        inputs = _plain(args.inputs)
-        if not args.custom:
-            return None, inputs
-        if args.typ not in CREATE:
-            raise UntranslatableError(f"{args.typ} {args.name}: the embedded AWS does not know this type of resource")
-        # The engine may ask in another order each time; what moto draws by chance depends on the resource alone.
-        mock_random.seed(f"{args.typ} {args.name}")
-        try:
-            made_id, outputs = create(self._aws, args.typ, args.name, Inputs(args.typ, inputs), self.regex)
-        except (ClientError, BotoCoreError) as error:
-            raise DeployError(f"{args.typ} {args.name}: {error}") from error
-        return made_id, {**inputs, **outputs}
-
-    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
-        if args.token not in LOOK_UPS:
-            raise UntranslatableError(f"{args.token}: the embedded AWS does not know this function")
-        inputs = Inputs(args.token, _plain(args.args))
-        try:
-            answer = LOOK_UPS[args.token](self._aws, inputs)
-        except (LookUpError, ClientError) as error:
-            return {}, [("", str(error))]
-        inputs.finish()
-        return answer, []
-
-
-class _Monitor(mocks.MockMonitor):
-    """Keeps what is registered, and the stack's outputs."""
-
-    def __init__(self, embedded: _EmbeddedAws) -> None:
-        super().__init__(embedded)
-        self.embedded = embedded
-        self.registered: list[Resource] = []
-        self.outputs: dict[str, Any] = {}
-
-    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 the monitor's interface
-        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
-        if request.type != "pulumi:pulumi:Stack":
-            inputs = rpc.deserialize_properties(request.object)
-            self.registered.append(
-                Resource(
-                    urn=response.urn,
-                    type=request.type,
-                    name=request.name,
-                    id=response.id,
-                    parent=request.parent,
-                    inputs=_plain(inputs),
-                    secret_inputs=frozenset(key for key, value in inputs.items() if _is_secret(value)),
-                    state=_plain(self.resources[response.urn].state),
-                    depends_on=frozenset(request.dependencies),
-                )
-            )
-        return response
-
-    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 the monitor's interface
-        if "::pulumi:pulumi:Stack::" in request.urn:
-            self.outputs = dict(rpc.deserialize_properties(request.outputs))
-        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
-
-
-def _is_secret(value: Any) -> bool:
-    """Whether a value, or some part of it, is marked as secret."""
-    if rpc.is_rpc_secret(value):
-        return True
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return any(map(_is_secret, parts))
-
-
-def _plain(value: Any) -> Any:
-    """Values without the wrappers that mark them as secret."""
-    value = rpc.unwrap_rpc_secret(value)
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value
-
-
-def _run(source: Source, monitor: _Monitor) -> None:
-    """Run the program as the engine's language host does, but with one worker, so that the order is always the same.
-
-    The runtime's state lives in context variables: in a context of its own, nothing of one deployment reaches the next.
-    """
-    contextvars.copy_context().run(_run_in_context, source, monitor)
-
-
-def _run_in_context(source: Source, monitor: _Monitor) -> None:
-    folder = source.project.folder
-    with contextlib.chdir(folder), _event_loop() as loop:
-        settings.reset_options()
-        settings.configure(_settings(source, monitor))
-        pulumi.runtime.set_all_config(dict(source.values), [])
-        try:
-            loop.run_until_complete(run_in_stack(lambda: _program(folder)))
-        except pulumi.RunError as error:
-            if isinstance(error.__cause__, ConfigError):
-                raise error.__cause__ from None
-            raise DeployError(str(error)) from None
-        except UntranslatableError as error:
-            raise DeployError(str(error)) from None
-
-
-def _program(folder: Path) -> None:
-    if not (folder / "__main__.py").is_file():
-        raise DeployError(f"there is no program: {folder / '__main__.py'} is missing")
-    runpy.run_path(str(folder), run_name="__main__")
-
-
-def _settings(source: Source, monitor: _Monitor) -> settings.Settings:
-    """What ``set_mocks`` configures, without the extra root stack that it makes."""
-    logger = logging.getLogger("abtest.local.program")
-    logger.setLevel(logging.CRITICAL)  # warnings and errors reach the caller as values
-    features = monitor.GetDeploymentInfo(empty_pb2.Empty())  # type: ignore[no-untyped-call]
-    return mocks.MockSettings(
-        monitor=monitor,
-        monitor_features=set(features.supportedFeatures),
-        engine=mocks.MockEngine(logger),
-        project=source.project.name,
-        stack=source.stack,
-        dry_run=False,
-        organization=None,
-        callbacks=None,
-    )
-
-
-@contextlib.contextmanager
-def _event_loop() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = asyncio.new_event_loop()
-    worker = ThreadPoolExecutor(max_workers=1)
-    loop.set_default_executor(worker)
-    asyncio.set_event_loop(loop)
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # a failed program leaves futures that nobody awaits
-    try:
-        yield loop
-    finally:
-        worker.submit(_close_loop_of_thread).result()
-        loop.run_until_complete(loop.shutdown_default_executor())
-        loop.close()
-        asyncio.set_event_loop(None)
-
-
-def _close_loop_of_thread() -> None:
-    """The mocks give the thread that they run in a loop of its own, and leave it open."""
-    with contextlib.suppress(RuntimeError):
-        asyncio.get_event_loop_policy().get_event_loop().close()
-    asyncio.set_event_loop(None)
-
-
-# Afterwards -------------------------------------------------------------------------------------------------------
 
 
 def _describe(aws: Clients, regex: RegexConditions) -> dict[str, Any]:
