@@ -61,14 +61,11 @@ class Routing(pulumi.ComponentResource):
         self.register_outputs({"listener_arn": self.listener.arn})
 
     def _after(self, weights: Iterable[str], *more: pulumi.Resource) -> pulumi.ResourceOptions:
-        """Options of what forwards: it comes after every target of the groups that it names and after the way there is
-        open, and goes before them.
+        """Options of what forwards: it comes after every target of the groups that it names (which come after the way
+        to them is open), and goes before them.
         """
-        variants = [self._variants[name] for name in weights]
-        needed = [*self._network.ingress, *self._network.egress] + [
-            resource for variant in variants for resource in (*variant.attachments, *variant.openings)
-        ]
-        return pulumi.ResourceOptions(parent=self, depends_on=[*needed, *more])
+        attachments = [attachment for variant in weights for attachment in self._variants[variant].attachments]
+        return pulumi.ResourceOptions(parent=self, depends_on=[*attachments, *more])
 
     def _main_listener(self) -> aws.lb.Listener:
         experiment, listener = self._experiment, self._experiment.listener
@@ -83,7 +80,7 @@ class Routing(pulumi.ComponentResource):
             ssl_policy=(listener.ssl_policy or RECOMMENDED_SSL_POLICY) if listener.is_https else None,
             default_actions=[split],
             tags=tags_of(experiment),
-            opts=self._after(experiment.weights),
+            opts=self._after(experiment.weights, *self._network.ingress, *self._network.egress),
         )
 
     def _redirect_listener(self) -> None:

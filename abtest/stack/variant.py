@@ -21,13 +21,12 @@ TYPE = "abtest:stack:Variant"
 class Variant(pulumi.ComponentResource):
     """A target group with its targets.
 
-    ``attachments`` and ``openings`` are what a forward to this variant depends on: before them the group has no target,
-    or none that the load balancer may talk to, and requests sent there would be answered with 503 or 504.
+    ``attachments`` is what a forward to this variant depends on: before it, the group has no target, and requests
+    sent there would be answered with 503. They in turn come after the security group rules that open the way.
     """
 
     target_group: aws.lb.TargetGroup
     attachments: tuple[aws.lb.TargetGroupAttachment, ...]
-    openings: tuple[SecurityGroupRule, ...]
     security_group: aws.ec2.SecurityGroup | None
 
     def __init__(
@@ -43,13 +42,13 @@ class Variant(pulumi.ComponentResource):
         self._name, self._variant, self._experiment, self._surroundings = name, variant, experiment, surroundings
         self._config = experiment.variants[variant]
         self._child = pulumi.ResourceOptions(parent=self)
-        self.security_group, self.openings = None, ()
+        self.security_group = None
         self.target_group = self._target_group()
         targets = self._config.targets
         if targets.launch is not None:
-            self.security_group = self._open_to(network)
+            self.security_group, openings = self._open_to(network)
             launchable = surroundings.launchables[variant]
-            self.attachments = self._launch(targets.launch, launchable, self.security_group)
+            self.attachments = self._launch(targets.launch, launchable, self.security_group, openings)
         else:
             ids = targets.instance_ids or targets.ip_addresses or ()
             self.attachments = tuple(self._attach(target, target, zone=self._zone(target)) for target in ids)
@@ -102,7 +101,7 @@ class Variant(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _open_to(self, network: Network) -> aws.ec2.SecurityGroup:
+    def _open_to(self, network: Network) -> tuple[aws.ec2.SecurityGroup, list[SecurityGroupRule]]:
         """The instances' security group: only the load balancer gets in."""
         tags = tags_of(self._experiment, variant=self._variant)
         group = aws.ec2.SecurityGroup(
@@ -114,7 +113,7 @@ class Variant(pulumi.ComponentResource):
         )
         ingress, egress = aws.vpc.SecurityGroupIngressRule, aws.vpc.SecurityGroupEgressRule
         balancer = network.security_group
-        rules = []
+        rules: list[SecurityGroupRule] = []
         for port in ports_of(self._config):
             rules += [
                 open_port(ingress, f"{self._name}-from-lb-{port}", group, balancer, port, tags=tags, opts=self._child),
@@ -124,11 +123,14 @@ class Variant(pulumi.ComponentResource):
             rules.append(
                 open_port(egress, f"{self._name}-to-{everywhere}", group, everywhere, None, tags=tags, opts=self._child)
             )
-        self.openings = tuple(rules)
-        return group
+        return group, rules
 
     def _launch(
-        self, launch: Launch, launchable: Launchable, group: aws.ec2.SecurityGroup
+        self,
+        launch: Launch,
+        launchable: Launchable,
+        group: aws.ec2.SecurityGroup,
+        openings: list[SecurityGroupRule],
     ) -> tuple[aws.lb.TargetGroupAttachment, ...]:
         # Another type or another script means another instance: replaced, the new one before the old one leaves.
         # Otherwise the provider would stop the running one. A newer default image is no reason to replace anything,
@@ -137,7 +139,7 @@ class Variant(pulumi.ComponentResource):
         key = f"{image.architecture}-" if image.architecture == "arm64" else ""
         options = pulumi.ResourceOptions(
             parent=self,
-            depends_on=list(self.openings),
+            depends_on=openings,
             replace_on_changes=["instanceType", "userData"],
             ignore_changes=None if launch.ami else ["ami"],
         )

@@ -45,7 +45,7 @@ image = aws.ssm.get_parameter(
 zones = aws.ec2.get_instance_type_offerings(
     location_type="availability-zone", filters=[{"name": "instance-type", "values": ["t3.small"]}]
 ).locations
-subnet = next(subnet for subnet in subnets if subnet.availability_zone in zones)
+offering = [subnet for subnet in subnets if subnet.availability_zone in zones]
 
 server = (Path(__file__).parents[2] / "abtest" / "sample" / "server.py").read_text(encoding="utf-8")
 target_groups = {}
@@ -119,7 +119,7 @@ for variant in ("a", "b"):
         f"abtest-{variant}-1",
         ami=image,
         instance_type="t3.small",
-        subnet_id=subnet.id,
+        subnet_id=offering[1 if variant == "a" else 2].id,
         vpc_security_group_ids=[groups[variant].id],
         user_data=f"""#!/bin/bash
 set -euo pipefail
@@ -144,7 +144,7 @@ systemctl enable --now abtest-sample.service
 """,
         user_data_replace_on_change=True,
         metadata_options={"http_endpoint": "enabled", "http_tokens": "required"},
-        root_block_device={"encrypted": True, "volume_type": "gp3", "volume_size": 8},
+        root_block_device={"encrypted": True, "volume_type": "gp3"},
         tags={"Name": f"abtest-{variant}-1", **variant_tags},
         opts=pulumi.ResourceOptions(replace_on_changes=["instanceType", "userData"], ignore_changes=["ami"]),
     )
