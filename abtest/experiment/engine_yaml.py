@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import yaml
+from msgspec import Struct
 
 from abtest.experiment.problems import Path
 
@@ -42,8 +42,7 @@ class YamlError(Exception):
         self.message, self.line = message, line
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(Struct, frozen=True):
     """A parsed file: plain values, and the line on which each key or list entry stands."""
 
     value: Any

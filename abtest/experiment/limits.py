@@ -8,16 +8,14 @@ One table serves the checks, their messages, the JSON Schema and the documentati
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from typing import Any
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 __all__ = ["Length", "Range", "Shape", "limit_of"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Range:
+class Range(Struct, frozen=True, kw_only=True):
     """A whole number from ``low`` to ``high``, both allowed."""
 
     what: str
@@ -34,8 +32,7 @@ class Range:
         return f"{self.low} to {self.high}{unit}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Length:
+class Length(Struct, frozen=True, kw_only=True):
     """A number of entries, or of characters where ``unit`` says so."""
 
     what: str
@@ -48,8 +45,7 @@ class Length:
         return f"{self.low} to {self.high} {self.unit}" if self.low else f"at most {self.high} {self.unit}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shape:
+class Shape(Struct, frozen=True, kw_only=True):
     """A text of a given form: ``pattern`` is anchored, ``says`` puts it into words."""
 
     what: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 __all__ = ["ConfigError", "Path", "Place", "Problem", "Report", "key_path", "nearest"]
 
@@ -15,8 +16,7 @@ Path = tuple[str | int, ...]
 NAMESPACE = "abtest"
 
 
-@dataclass(frozen=True, order=True)
-class Place:
+class Place(Struct, frozen=True, order=True):
     """A line of a file as the person reads it. ``line`` is 0 where no line is known."""
 
     file: str
@@ -26,8 +26,7 @@ class Place:
         return f"{self.file}:{self.line}" if self.line else self.file
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One thing that is wrong (``error``) or doubtful (``warning``)."""
 
     place: Place
@@ -77,8 +76,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"known here: {', '.join(names)}" if names else "nothing is known here"
 
 
-@dataclass
-class Report:
+class Report(Struct):
     """Collects problems. What follows from a value that is already reported is left out."""
 
     places: Places

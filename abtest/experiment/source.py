@@ -10,11 +10,13 @@ import json
 import os
 import re
 from collections.abc import Callable, Container, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path as FilePath
 from typing import Any, Self
+
+from msgspec import Struct, field
 
 from abtest.experiment.engine_yaml import Document, YamlError, canonical_json, parse
 from abtest.experiment.problems import NAMESPACE, ConfigError, Path, Place, Problem, nearest
@@ -25,8 +27,7 @@ __all__ = ["Project", "Source", "find_project", "stack_file"]
 _STACK_FILE = re.compile(r"Pulumi\.(?P<stack>.+)\.ya?ml")
 
 
-@dataclass(frozen=True)
-class Project:
+class Project(Struct, frozen=True):
     """A folder with a Pulumi.yaml. ``config`` is its block of project-wide values."""
 
     folder: FilePath

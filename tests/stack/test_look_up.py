@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from abtest.experiment import ConfigError, Experiment
@@ -114,7 +114,7 @@ def test_subnets_that_are_too_small_are_named(monkeypatch: pytest.MonkeyPatch) -
     found = network._subnet
 
     def small(subnet_id: str) -> Subnet:
-        return replace(found(subnet_id), cidr="10.0.0.0/28")
+        return msgspec.structs.replace(found(subnet_id), cidr="10.0.0.0/28")
 
     monkeypatch.setattr(network, "_subnet", small)
     (message,) = refusal(config())

@@ -7,9 +7,9 @@ problem of the config, so that nothing is half built.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import pulumi_aws as aws
+from msgspec import Struct, field
 
 from abtest.experiment import ConfigError, Experiment, Source
 from abtest.experiment.problems import Report
@@ -21,8 +21,7 @@ from abtest.stack.look_up.network import FoundNetwork, Subnet, check_addresses, 
 __all__ = ["FoundNetwork", "Image", "Launchable", "Subnet", "Surroundings", "look_up"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True, kw_only=True):
     """What exists already. ``launchables`` is by variant, for those that launch instances."""
 
     network: FoundNetwork

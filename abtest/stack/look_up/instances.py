@@ -6,11 +6,11 @@ import functools
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path as FilePath
 
 import pulumi_aws as aws
+from msgspec import Struct
 
 from abtest.experiment import Experiment
 from abtest.experiment.problems import Path, Report
@@ -21,21 +21,19 @@ from abtest.stack.look_up.network import Subnet
 __all__ = ["Image", "Launchable", "find_launchables", "sample_user_data", "spread"]
 
 
-@dataclass(frozen=True)
-class Image:
+class Image(Struct, frozen=True):
     """A machine image. ``architecture`` is None for an image that the config names."""
 
     id: str
     architecture: str | None = None
 
 
-@dataclass(frozen=True)
-class Launchable:
+class Launchable(Struct, frozen=True):
     """What the instances of a variant start with; ``subnets`` holds one for each of them."""
 
     image: Image
     subnets: tuple[Subnet, ...]
-    user_data: str = field(repr=False)
+    user_data: str
 
 
 def find_launchables(

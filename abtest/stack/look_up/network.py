@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pulumi_aws as aws
+from msgspec import Struct
 
 from abtest.experiment import Experiment
 from abtest.experiment.limits import SMALLEST_SUBNET_PREFIX, TARGET_NETWORKS, ZONES
@@ -18,8 +18,7 @@ from abtest.stack.look_up.ask import NotFoundError, ask
 __all__ = ["FoundNetwork", "Subnet", "check_addresses", "find_network"]
 
 
-@dataclass(frozen=True)
-class Subnet:
+class Subnet(Struct, frozen=True):
     """A subnet, its availability zone and its IPv4 block (empty without one)."""
 
     id: str
@@ -29,8 +28,7 @@ class Subnet:
     has_ipv6: bool
 
 
-@dataclass(frozen=True)
-class FoundNetwork:
+class FoundNetwork(Struct, frozen=True):
     """``vpc_cidrs`` are the VPC's IPv4 blocks; ``subnets`` are in the order of their zones."""
 
     vpc_id: str
