@@ -132,13 +132,14 @@ def _columns(*names: str, right: frozenset[str]) -> Table:
 
 
 def _routing(deployment: Deployment) -> RenderableType:
-    from abtest.routing import routing_table
+    from abtest.routing import RoutingTable
 
     table = _columns("priority", "rule", "when", "then", right=frozenset({"priority"}))
-    for row in routing_table(deployment.experiment):
-        split = ", ".join(f"{name} {_percent(float(share))}" for name, share in row.shares.items())
-        priority = "default" if row.priority is None else str(row.priority)
-        table.add_row(priority, row.name, "\nand ".join(row.when) or "everything else", split or row.action)
+    forced = set(deployment.experiment.override_priorities.values())
+    for route in RoutingTable.from_experiment(deployment.experiment).routes:
+        name = "override" if route.priority in forced else route.name or ""
+        when = "\nand ".join(map(str, route.conditions)) or "everything else"
+        table.add_row(route.label, name, when, str(route.action))
     return table
 
 
@@ -154,15 +155,11 @@ def _notes(deployment: Deployment) -> list[str]:
     return notes
 
 
-def _percent(share: float) -> str:
-    return f"{share:.1%}".replace(".0%", "%").replace("%", " %")
-
-
 def _variants(deployment: Deployment) -> RenderableType:
-    from abtest.routing.table import shares
+    from abtest.routing import percent, shares_of
 
     experiment = deployment.experiment
-    split = shares(experiment.weights)
+    split = shares_of(experiment.weights)
     numbers = frozenset({"weight", "share", "targets", "port"})
     table = _columns("variant", "state", "weight", "share", "targets", "port", right=numbers)
     groups = deployment.of_type(":TargetGroup")
@@ -172,7 +169,7 @@ def _variants(deployment: Deployment) -> RenderableType:
             f"{name} (control)" if name == experiment.control else name,
             experiment.state(name),
             str(experiment.weights.get(name, "-")),
-            _percent(float(split[name])) if name in split else "-",
+            percent(split[name]) if name in split else "-",
             "external" if variant.targets.external else str(len(targets)),
             str(variant.port),
         )

@@ -1,88 +1,243 @@
-"""The routing of an experiment as a table: what each rule asks for, what it does, and the effective shares."""
+"""The routing of a listener: rules in their order, and what each does with a request.
+
+Made from an ``Experiment``, or from what ``describe_listeners`` and ``describe_rules`` say of any load balancer.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any, Literal, Self
 
 from abtest.experiment import Experiment
-from abtest.experiment.types import Redirect, Rule, When
+from abtest.experiment.types import Redirect, Rule
+from abtest.routing.conditions import Condition, conditions_of, described_conditions
+from abtest.routing.request import Request
 
-__all__ = ["Row", "routing_table", "shares"]
+__all__ = ["Action", "Decision", "Route", "RoutingTable", "percent", "shares_of"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """A rule, or the default action (``priority`` None). ``shares`` are of new clients, and empty without a forward."""
-
-    priority: int | None
-    name: str
-    when: tuple[str, ...]
-    action: str
-    shares: Mapping[str, Fraction] = field(default_factory=dict)
+ActionKind = Literal["forward", "redirect", "respond", "authenticate"]
 
 
-def shares(weights: Mapping[str, int]) -> dict[str, Fraction]:
-    """Weights as exact shares of their sum."""
+def shares_of(weights: Mapping[str, int]) -> dict[str, Fraction]:
+    """Weights as exact shares of their sum; empty where all are 0."""
     total = sum(weights.values())
     return {name: Fraction(weight, total) for name, weight in sorted(weights.items())} if total else {}
 
 
-def routing_table(experiment: Experiment) -> tuple[Row, ...]:
-    """All rules in the order of evaluation, the default action last. An override's token shows as ``<token>``."""
-    rows = [
-        Row(
-            priority=priority,
-            name="override",
-            when=(f"header {experiment.override.header} = {'<token>-' * experiment.override.secret}{variant}",),
-            action="forward",
-            shares={variant: Fraction(1)},
-        )
-        for variant, priority in experiment.override_priorities.items()
-        if experiment.override
-    ]
-    rows += [_row(experiment, name, rule) for name, rule in experiment.rules_in_order()]
-    rows.append(Row(priority=None, name="", when=(), action="forward", shares=shares(experiment.weights)))
-    return tuple(rows)
+@dataclass(frozen=True, kw_only=True)
+class Action:
+    """What a rule does. ``shares`` are of new clients, by variant, or by target group ARN where there is no variant.
+
+    ``location`` is a redirect's target with AWS's placeholders; ``status`` a redirect's or a fixed response's.
+    """
+
+    kind: ActionKind
+    shares: Mapping[str, Fraction] = field(default_factory=dict)
+    stickiness_seconds: int = 0
+    location: str = ""
+    status: int = 0
+    body: str = ""
+    content_type: str = ""
+
+    def __str__(self) -> str:
+        if self.kind == "redirect":
+            return f"redirect {self.status} to {self.location}"
+        if self.kind == "respond":
+            return f"respond {self.status}"
+        split = ", ".join(f"{name} {percent(share)}" for name, share in self.shares.items())
+        return f"authenticate, then {split or 'go on'}" if self.kind == "authenticate" else split
 
 
-def _row(experiment: Experiment, name: str, rule: Rule) -> Row:
-    action = "forward"
+def percent(share: Fraction) -> str:
+    """A share as a person reads it: 90 %, 12.5 %, 0.01 %."""
+    text = f"{float(share) * 100:.2f}".rstrip("0").rstrip(".")
+    return f"{text} %"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """A rule, or the default action: ``priority`` None. ``name`` is None where it is not known."""
+
+    priority: int | None
+    name: str | None
+    conditions: tuple[Condition, ...]
+    action: Action
+
+    @property
+    def label(self) -> str:
+        return "default" if self.priority is None else str(self.priority)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What happens to a request. ``trace`` says of each rule looked at why it matched or did not, in words."""
+
+    route: Route
+    location: str | None
+    trace: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        action = self.route.action
+        found: dict[str, Any] = {
+            "priority": "default" if self.route.priority is None else self.route.priority,
+            "rule": self.route.name,
+            "action": action.kind,
+            "shares": {name: float(share) for name, share in action.shares.items()},
+        }
+        if self.location is not None:
+            found["location"] = self.location
+        if action.status:
+            found["status"] = action.status
+        return {**found, "trace": list(self.trace)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoutingTable:
+    """``routes`` in the order of evaluation, the default action last."""
+
+    routes: tuple[Route, ...]
+    protocol: Literal["HTTP", "HTTPS"]
+    port: int
+
+    @classmethod
+    def from_experiment(cls, experiment: Experiment) -> Self:
+        """The main listener of a stack. An override's token stands as ``<token>``."""
+        sticky = experiment.stickiness_seconds
+        routes = []
+        for variant, priority in experiment.override_priorities.items():
+            override = experiment.override
+            if override is not None:
+                value = f"<token>-{variant}" if override.secret else variant
+                condition = Condition("header", (value,), override.header)
+                action = Action(kind="forward", shares={variant: Fraction(1)})
+                routes.append(Route(priority=priority, name=None, conditions=(condition,), action=action))
+        for name, rule in experiment.rules_in_order():
+            conditions = conditions_of(rule.when)
+            routes.append(
+                Route(priority=rule.priority, name=name, conditions=conditions, action=_action(experiment, rule))
+            )
+        split = Action(kind="forward", shares=shares_of(experiment.weights), stickiness_seconds=sticky)
+        routes.append(Route(priority=None, name=None, conditions=(), action=split))
+        return cls(routes=tuple(routes), protocol=experiment.listener.protocol, port=experiment.listener.listens_on)
+
+    @classmethod
+    def from_described(
+        cls,
+        listener: Mapping[str, Any],
+        rules: Iterable[Mapping[str, Any]],
+        variants: Mapping[str, str] | None = None,
+        names: Mapping[str, str] | None = None,
+    ) -> Self:
+        """A listener and its rules as the API describes them.
+
+        ``variants`` maps target group ARNs to variants, ``names`` rule ARNs to names: both come from tags, which the API
+        describes apart.
+        """
+        routes = [
+            Route(
+                priority=None if rule.get("IsDefault") or rule["Priority"] == "default" else int(rule["Priority"]),
+                name=(names or {}).get(rule.get("RuleArn", "")),
+                conditions=described_conditions(rule.get("Conditions", [])),
+                action=_described_action(rule["Actions"], variants or {}),
+            )
+            for rule in rules
+        ]
+        routes.sort(key=lambda route: (route.priority is None, route.priority or 0))
+        return cls(routes=tuple(routes), protocol=listener.get("Protocol", "HTTP"), port=listener.get("Port", 80))
+
+    def decide(self, request: Request) -> Decision:
+        """The first rule all of whose conditions hold. A field that the request leaves unknown is taken as not meeting
+        the condition, and the trace says so.
+        """
+        trace: list[str] = []
+        for route in self.routes:
+            missed = next((c for c in route.conditions if not c.matches(request)), None)
+            if missed is None:
+                trace.append(_why(route))
+                return Decision(route=route, location=self._location(route.action, request), trace=tuple(trace))
+            trace.append(_why_not(route, missed, request))
+        raise ValueError("the listener has no default action")  # AWS has none without one
+
+    def _location(self, action: Action, request: Request) -> str | None:
+        """Where a redirect leads; a part that the request leaves unknown stays a placeholder."""
+        if action.kind != "redirect":
+            return None
+        host, _, port = (request.host or "#{host}").partition(":")
+        known = {
+            "protocol": self.protocol.lower(),
+            "host": host,
+            "port": port or str(self.port),
+            "path": "#{path}" if request.path is None else request.path.removeprefix("/"),
+            "query": "#{query}" if request.query is None else request.query,
+        }
+        return re.sub(r"#\{(\w+)\}", lambda m: known.get(m[1], m[0]), action.location).removesuffix("?")
+
+
+def _why(route: Route) -> str:
+    if route.priority is None:
+        return "default: no rule matched"
+    return f"{_called(route)} matches: {' and '.join(map(str, route.conditions))}"
+
+
+def _why_not(route: Route, missed: Condition, request: Request) -> str:
+    if missed.matches(request) is None:
+        return f"{_called(route)} asks for {missed}, and the {missed.field} is not known; taken as no match"
+    return f"{_called(route)} asks for {missed}; the request has {missed.seen(request)}"
+
+
+def _called(route: Route) -> str:
+    return f"rule {route.label} ({route.name})" if route.name else f"rule {route.label}"
+
+
+def _action(experiment: Experiment, rule: Rule) -> Action:
     if rule.redirect is not None:
-        action = f"redirect {rule.redirect.status} to {_location(rule.redirect)}"
-    elif rule.respond is not None:
-        action = f"respond {rule.respond.status}"
+        return Action(kind="redirect", location=_target(rule.redirect), status=rule.redirect.status)
+    if rule.respond is not None:
+        answer = rule.respond
+        return Action(kind="respond", status=answer.status, body=answer.body, content_type=answer.content_type)
     weights = experiment.forward_weights(rule)
-    return Row(
-        priority=rule.priority, name=name, when=tuple(_conditions(rule.when)), action=action, shares=shares(weights)
+    sticky = experiment.stickiness_seconds if len(weights) > 1 else 0
+    return Action(kind="forward", shares=shares_of(weights), stickiness_seconds=sticky)
+
+
+def _target(redirect: Redirect) -> str:
+    return _url(redirect.protocol, redirect.host, redirect.port, redirect.path, redirect.query)
+
+
+def _url(protocol: str | None, host: str | None, port: object, path: str | None, query: str | None) -> str:
+    """A redirect's target. AWS keeps what is left out (API RedirectActionConfig)."""
+    kept = "#{query}" if query is None else query
+    shown = f"?{kept}" if kept else ""
+    scheme = (protocol or "#{protocol}").lower() if protocol != "#{protocol}" else protocol
+    return f"{scheme}://{host or '#{host}'}:{port or '#{port}'}{path or '/#{path}'}{shown}"
+
+
+def _described_action(actions: Sequence[Mapping[str, Any]], variants: Mapping[str, str]) -> Action:
+    ordered = sorted(actions, key=lambda action: action.get("Order", 0))
+    last = ordered[-1]
+    if last["Type"] == "redirect":
+        to = last["RedirectConfig"]
+        location = _url(to.get("Protocol"), to.get("Host"), to.get("Port"), to.get("Path"), to.get("Query"))
+        return Action(kind="redirect", location=location, status=int(to["StatusCode"].removeprefix("HTTP_")))
+    if last["Type"] == "fixed-response":
+        answer = last["FixedResponseConfig"]
+        return Action(
+            kind="respond",
+            status=int(answer["StatusCode"]),
+            body=answer.get("MessageBody") or "",
+            content_type=answer.get("ContentType") or "",
+        )
+    config = last.get("ForwardConfig") or {"TargetGroups": [{"TargetGroupArn": last["TargetGroupArn"], "Weight": 1}]}
+    weights: dict[str, int] = {}
+    for group in config["TargetGroups"]:
+        name = variants.get(group["TargetGroupArn"], group["TargetGroupArn"])
+        weights[name] = weights.get(name, 0) + group.get("Weight", 1)
+    stickiness = config.get("TargetGroupStickinessConfig") or {}
+    return Action(
+        kind="authenticate" if len(ordered) > 1 else "forward",
+        shares=shares_of(weights),
+        stickiness_seconds=stickiness.get("DurationSeconds", 0) if stickiness.get("Enabled") else 0,
     )
-
-
-def _conditions(when: When) -> list[str]:
-    plain = {
-        "path": when.path,
-        "path matches": when.path_regex,
-        "host": when.host,
-        "host matches": when.host_regex,
-        "method": when.method,
-        "source": when.source_ip,
-    }
-    named = {"header": when.header, "header matches": when.header_regex, "query": when.query}
-    found = [f"{key} {_one_of(values)}" for key, values in plain.items() if values is not None]
-    for key, mapping in named.items():
-        word, _, verb = key.partition(" ")
-        found += [f"{word} {name} {verb or '='} {_one_of(values)}" for name, values in (mapping or {}).items()]
-    return found
-
-
-def _one_of(values: tuple[str, ...]) -> str:
-    return " or ".join(values)
-
-
-def _location(redirect: Redirect) -> str:
-    """The target with AWS's placeholders for what is kept."""
-    protocol = (redirect.protocol or "#{protocol}").lower()
-    port = f":{redirect.port}" if redirect.port is not None else ""
-    query = "?#{query}" if redirect.query is None else f"?{redirect.query}" if redirect.query else ""
-    return f"{protocol}://{redirect.host or '#{host}'}{port}{redirect.path or '/#{path}'}{query}"

@@ -102,7 +102,12 @@ def test_the_prod_stack_is_shown_whole(prod: Shown) -> None:
         ["20", "batch", "path /batch/*", "a 100 %"],
         ["", "", "and method POST", ""],
         ["30", "partner", "source 198.51.100.0/24", "a 50 %, b 50 %"],
-        ["90", "old-name", "host old.example.com", "redirect 301 to #{protocol}://models.example.com/#{path}?#{query}"],
+        [
+            "90",
+            "old-name",
+            "host old.example.com",
+            "redirect 301 to #{protocol}://models.example.com:#{port}/#{path}?#{query}",
+        ],
         ["default", "", "everything else", "a 95 %, b 5 %"],
     ]
     assert prod.rows("Variants") == [

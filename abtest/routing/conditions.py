@@ -1,0 +1,231 @@
+r"""The conditions of a rule, with the load balancer's semantics.
+
+What AWS leaves open is decided here, and marked [open].
+Facts: API RuleCondition and its ``…Config`` shapes; ALB guide, "Condition types for listener rules".
+
+- Values of one condition OR; conditions of a rule AND.
+- path: case-sensitive, against the whole path, never the query. [open] The path is compared as it was sent: no dot
+  segments are resolved, ``//`` and ``%2F`` stay, ``%41`` is not ``A``.
+- host: without regard to case. [open] A value is compared without the port that the Host header may carry; a regular
+  expression is tried on the header as sent, since that is the documented way to ask for a port.
+- header: without regard to case, against each field line by itself. [open] ``a, b`` on one line is one text.
+- query: without regard to case, key and value. The query runs from the first "?" to "#", split at "&"; ``\*`` and
+  ``\?`` are the characters themselves. [open] Raw against raw: nothing is decoded, "+" is "+", ";" splits nothing, a
+  key without "=" has the value "".
+- method: exact. source-ip: the peer's address in a CIDR block.
+- ``*`` is any number of characters, ``?`` exactly one; elsewhere than in queries they cannot be escaped [open].
+- regular expressions: [open] searched for, so that one without ^ and $ matches anywhere; case counts except in hosts.
+- Only visible ASCII takes part: control characters are left out before a text is compared.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from abtest.experiment.types import When
+from abtest.routing.request import Request
+
+__all__ = ["Condition", "conditions_of", "described_conditions", "wildcard"]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def visible(text: str) -> str:
+    """A text without the characters that take no part."""
+    return _CONTROL.sub("", text) if _CONTROL.search(text) else text
+
+
+def wildcard(pattern: str, *, escapes: bool = False) -> str:
+    """A pattern with ``*`` and ``?`` as a regular expression for the whole text."""
+    tokens = re.findall(r"\\[*?]|.", pattern, re.DOTALL) if escapes else list(pattern)
+    parts = {"*": ".*", "?": "."}
+    return "".join(parts.get(token) or re.escape(token[-1] if len(token) > 1 else token) for token in tokens)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition: ``kind`` is path, host, header, query, method or source-ip.
+
+    ``values`` are texts; for query they are (key, value) pairs, the key None for any. ``name`` is the header's.
+    """
+
+    kind: str
+    values: tuple[Any, ...]
+    name: str = ""
+    is_regex: bool = False
+
+    @cached_property
+    def _match(self) -> Callable[[Request], bool | None]:
+        return _MATCHERS[self.kind](self)
+
+    def matches(self, request: Request) -> bool | None:
+        """Whether the request meets it; None where the request leaves the field unknown."""
+        return self._match(request)
+
+    @property
+    def field(self) -> str:
+        """The field of a request that it looks at."""
+        return f"header {self.name}" if self.kind == "header" else self.kind
+
+    def seen(self, request: Request) -> str:
+        """What the request has there, in words."""
+        found: object = {
+            "path": request.path,
+            "host": request.host,
+            "method": request.method,
+            "query": request.query,
+            "source-ip": request.source_ip,
+        }.get(self.kind)
+        if self.kind == "header":
+            lines = (request.headers or {}).get(self.name.lower())
+            found = None if lines is None else " | ".join(lines)
+        return "none" if found in (None, "") else str(found)
+
+    def __str__(self) -> str:
+        values = " or ".join(map(self._value_words, self.values))
+        verb = "matches " if self.is_regex else "= " if self.kind == "header" else ""
+        return f"{self.field.replace('source-ip', 'source')} {verb}{values}"
+
+    def _value_words(self, value: Any) -> str:
+        if self.kind != "query":
+            return str(value)
+        key, text = value
+        return f"{'*' if key is None else key} = {text}"
+
+
+def _pattern(condition: Condition, flags: int) -> Callable[[str], object]:
+    if condition.is_regex:
+        return re.compile("|".join(f"(?:{value})" for value in condition.values), flags).search
+    return re.compile("|".join(map(wildcard, condition.values)), flags | re.DOTALL).fullmatch
+
+
+def _path(condition: Condition) -> Callable[[Request], bool | None]:
+    match = _pattern(condition, 0)
+    return lambda request: None if request.path is None else match(visible(request.path)) is not None
+
+
+def _host(condition: Condition) -> Callable[[Request], bool | None]:
+    match = _pattern(condition, re.IGNORECASE)
+
+    def matches(request: Request) -> bool | None:
+        if request.host is None:
+            return None
+        host = visible(request.host)
+        return match(host if condition.is_regex else re.sub(r":\d*$", "", host)) is not None
+
+    return matches
+
+
+def _header(condition: Condition) -> Callable[[Request], bool | None]:
+    match = _pattern(condition, 0 if condition.is_regex else re.IGNORECASE)
+    name = condition.name.lower()
+
+    def matches(request: Request) -> bool | None:
+        if request.headers is None:
+            return None
+        return any(match(visible(line)) is not None for line in request.headers.get(name, ()))
+
+    return matches
+
+
+def _query(condition: Condition) -> Callable[[Request], bool | None]:
+    pairs = [
+        tuple(
+            re.compile(wildcard(text, escapes=True), re.IGNORECASE | re.DOTALL).fullmatch
+            for text in ("*" if k is None else k, v)
+        )
+        for k, v in condition.values
+    ]
+
+    def matches(request: Request) -> bool | None:
+        if request.query is None:
+            return None
+        if not request.query:
+            return False
+        sent = [part.partition("=")[::2] for part in visible(request.query).split("&")]
+        return any(key(k) is not None and value(v) is not None for k, v in sent for key, value in pairs)
+
+    return matches
+
+
+def _method(condition: Condition) -> Callable[[Request], bool | None]:
+    values = frozenset(condition.values)
+    return lambda request: None if request.method is None else request.method in values
+
+
+def _source(condition: Condition) -> Callable[[Request], bool | None]:
+    blocks = [ipaddress.ip_network(value) for value in condition.values]
+
+    def matches(request: Request) -> bool | None:
+        address = request.source_ip
+        return None if address is None else any(address in block for block in blocks)
+
+    return matches
+
+
+_MATCHERS: Mapping[str, Callable[[Condition], Callable[[Request], bool | None]]] = {
+    "path": _path,
+    "host": _host,
+    "header": _header,
+    "query": _query,
+    "method": _method,
+    "source-ip": _source,
+}
+
+
+# Where they come from -------------------------------------------------------------------------------------------------
+
+
+def conditions_of(when: When) -> tuple[Condition, ...]:
+    """The conditions of a rule in a stack file."""
+    return tuple(_of(when))
+
+
+def _of(when: When) -> Iterator[Condition]:
+    for kind, values, is_regex in (
+        ("path", when.path, False),
+        ("path", when.path_regex, True),
+        ("host", when.host, False),
+        ("host", when.host_regex, True),
+    ):
+        if values is not None:
+            yield Condition(kind, values, is_regex=is_regex)
+    for names, is_regex in ((when.header, False), (when.header_regex, True)):
+        for name, values in (names or {}).items():
+            yield Condition("header", values, name, is_regex=is_regex)
+    for key, values in (when.query or {}).items():
+        yield Condition("query", tuple((None if key == "*" else key, value) for value in values))
+    if when.method is not None:
+        yield Condition("method", when.method)
+    if when.source_ip is not None:
+        yield Condition("source-ip", when.source_ip)
+
+
+_FIELDS = {
+    "path-pattern": ("path", "PathPatternConfig"),
+    "host-header": ("host", "HostHeaderConfig"),
+    "http-header": ("header", "HttpHeaderConfig"),
+    "http-request-method": ("method", "HttpRequestMethodConfig"),
+    "source-ip": ("source-ip", "SourceIpConfig"),
+}
+
+
+def described_conditions(conditions: list[dict[str, Any]]) -> tuple[Condition, ...]:
+    """The conditions of a rule as ``describe_rules`` tells them. Raises KeyError for a kind that is not known."""
+    found = []
+    for given in conditions:
+        if given["Field"] == "query-string":
+            pairs = given["QueryStringConfig"]["Values"]
+            found.append(Condition("query", tuple((pair.get("Key"), pair["Value"]) for pair in pairs)))
+            continue
+        kind, key = _FIELDS[given["Field"]]
+        config = given.get(key) or {"Values": given.get("Values", [])}
+        regex = tuple(config.get("RegexValues") or ())
+        values = regex or tuple(config.get("Values") or ())
+        found.append(Condition(kind, values, config.get("HttpHeaderName", ""), is_regex=bool(regex)))
+    return tuple(found)

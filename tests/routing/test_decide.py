@@ -1,0 +1,224 @@
+"""Which rule takes a request: the load balancer's semantics, as a table, and both ways to a routing table."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from abtest.local import Deployment, deploy
+from abtest.routing import Decision, Request, RequestError, RoutingTable
+from abtest.routing.conditions import wildcard
+from tests.configs import config, experiment, rule
+
+FULL = {"method": "GET", "host": "example.com", "path": "/", "query": "", "headers": {}, "sourceIp": "192.0.2.1"}
+
+
+def matches(when: dict[str, Any], **request: Any) -> bool:
+    """Whether a rule with these conditions takes the request."""
+    table = RoutingTable.from_experiment(experiment(config(rules={"r": rule(when=when)})))
+    return table.decide(Request.parse({**FULL, **request})).route.name == "r"
+
+
+# Documented examples: ALB guide, "Condition types for listener rules"; API …ConditionConfig.
+SEMANTICS: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
+    ({"path": ["/img/*"]}, {"path": "/img/a.png"}, True),
+    ({"path": ["/img/*"]}, {"path": "/img"}, False),
+    ({"path": ["/img/*/pics"]}, {"path": "/img/a/b/pics"}, True),
+    ({"path": ["/IMG/*"]}, {"path": "/img/a"}, False),
+    ({"path": ["/a?"]}, {"path": "/ab"}, True),
+    ({"path": ["/a?"]}, {"path": "/a"}, False),
+    ({"path": ["/a"]}, {"path": "/a", "query": "x=/b"}, True),
+    ({"path": ["/A"]}, {"path": "/%41"}, False),
+    ({"path": ["//x"]}, {"path": "//x"}, True),
+    ({"path": ["/a", "/b"]}, {"path": "/b"}, True),
+    ({"pathRegex": ["^/v[0-9]+/.*$"]}, {"path": "/v12/x"}, True),
+    ({"pathRegex": ["^/v[0-9]+/.*$"]}, {"path": "/V1/x"}, False),
+    ({"host": ["*.example.com"]}, {"host": "test.example.com"}, True),
+    ({"host": ["*.example.com"]}, {"host": "example.com"}, False),
+    ({"host": ["Example.COM"]}, {"host": "eXample.com"}, True),
+    ({"host": ["example.com"]}, {"host": "example.com:8080"}, True),
+    ({"hostRegex": ["^example\\.com:8443$"]}, {"host": "example.com:8443"}, True),
+    ({"header": {"User-Agent": ["*Chrome*", "*Safari*"]}}, {"headers": {"user-agent": "x SAFARI y"}}, True),
+    ({"header": {"User-Agent": ["*Chrome*"]}}, {"headers": {}}, False),
+    ({"header": {"X-A": ["b"]}}, {"headers": {"X-A": ["a", "b"]}}, True),
+    ({"header": {"X-A": ["b"]}}, {"headers": {"X-A": "a, b"}}, False),
+    ({"header": {"X-A": ["a"], "X-B": ["b"]}}, {"headers": {"X-A": "a"}}, False),
+    ({"headerRegex": {"X-A": ["^v[12]$"]}}, {"headers": {"x-a": "v2"}}, True),
+    ({"query": {"version": ["v1"]}}, {"query": "version=v1"}, True),
+    ({"query": {"version": ["v1"]}}, {"query": "a=b&VERSION=V1"}, True),
+    ({"query": {"*": ["*example*"]}}, {"query": "anything=an-example-here"}, True),
+    ({"query": {"*": ["*example*"]}}, {"query": "example=no"}, False),
+    ({"query": {"v": ["a\\*b"]}}, {"query": "v=a*b"}, True),
+    ({"query": {"v": ["a\\*b"]}}, {"query": "v=axb"}, False),
+    ({"query": {"v": ["a b"]}}, {"query": "v=a+b"}, False),
+    ({"query": {"v": ["*"]}}, {"query": "v"}, True),
+    ({"query": {"v": ["*"]}}, {"query": ""}, False),
+    ({"query": {"a": ["1"], "b": ["2"]}}, {"query": "b=2&a=1"}, True),
+    ({"method": ["GET"]}, {"method": "HEAD"}, False),
+    ({"method": ["GET"]}, {"method": "get"}, False),
+    ({"sourceIp": ["192.0.2.0/24"]}, {"sourceIp": "192.0.2.255"}, True),
+    ({"sourceIp": ["192.0.2.0/24"]}, {"sourceIp": "192.0.3.0"}, False),
+    ({"sourceIp": ["2001:db8::/32"]}, {"sourceIp": "2001:db8::1"}, True),
+    ({"sourceIp": ["0.0.0.0/0"]}, {"sourceIp": "2001:db8::1"}, False),
+    ({"path": ["/x"], "method": ["POST"]}, {"path": "/x"}, False),
+]
+
+
+@pytest.mark.parametrize(("when", "request_", "expected"), SEMANTICS)
+def test_a_rule_takes_the_requests_that_aws_documents(
+    when: dict[str, Any], request_: dict[str, Any], expected: object
+) -> None:
+    assert matches(when, **request_) is expected
+
+
+@given(pattern=st.text("ab*?.[", max_size=8), text=st.text("ab.[", max_size=8))
+def test_wildcards_match_as_a_naive_matcher_does(pattern: str, text: str) -> None:
+    naive = fnmatch.fnmatchcase(text, pattern.replace("[", "[[]"))
+    assert (re.fullmatch(wildcard(pattern), text, re.DOTALL) is not None) is naive
+
+
+def decide(prod: Deployment, **request: Any) -> Decision:
+    return RoutingTable.from_experiment(prod.experiment).decide(Request.parse(request))
+
+
+def test_the_trace_says_why_each_earlier_rule_did_not_match(prod: Deployment) -> None:
+    decision = decide(prod, **{**FULL, "path": "/batch/7", "method": "POST"})
+    assert decision.as_json() == {
+        "priority": 20,
+        "rule": "batch",
+        "action": "forward",
+        "shares": {"a": 1.0},
+        "trace": [
+            "rule 1 asks for header X-Abtest-Variant = <token>-a; the request has none",
+            "rule 2 asks for header X-Abtest-Variant = <token>-b; the request has none",
+            "rule 10 (admin) asks for path /admin or /admin/*; the request has /batch/7",
+            "rule 20 (batch) matches: path /batch/* and method POST",
+        ],
+    }
+
+
+def test_a_field_that_is_not_known_is_named_where_it_decides(prod: Deployment) -> None:
+    decision = decide(prod, path="/batch/7")
+    assert decision.route.label == "default"
+    assert "rule 20 (batch) asks for method POST, and the method is not known; taken as no match" in decision.trace
+    assert decision.trace[-1] == "default: no rule matched"
+
+
+def test_a_redirect_keeps_what_it_does_not_change(prod: Deployment) -> None:
+    decision = decide(prod, url="https://old.example.com/a/b?x=1&y=2", method="GET", headers={}, sourceIp="192.0.2.1")
+    assert (decision.location, decision.as_json()["status"]) == ("https://models.example.com:443/a/b?x=1&y=2", 301)
+    assert decide(prod, host="old.example.com").location == "https://models.example.com:443/#{path}?#{query}"
+
+
+@pytest.mark.parametrize(
+    ("given_", "message"),
+    [
+        ([], "expected a JSON object"),
+        ({"paht": "/"}, "there is no field paht; known: method, url, host, path, query, headers, sourceIp"),
+        ({"path": "x"}, "path: 'x' must start with \"/\""),
+        ({"path": 1}, "path: expected text, got 1"),
+        ({"url": "ftp://x"}, "url: 'ftp://x' is no http or https address"),
+        ({"url": "http://[x/"}, "url: 'http://[x/' cannot be read"),
+        ({"url": "http://x/", "host": "y"}, "url stands beside host, path or query"),
+        ({"method": "G T"}, "method: 'G T' is no request method"),
+        ({"host": "a b"}, "host: 'a b' is no host name"),
+        ({"query": "a b"}, "query: 'a b' must hold no"),
+        ({"headers": {"X Y": "1"}}, "headers: 'X Y' is no header name"),
+        ({"headers": {"X": 1}}, "headers.X: expected text on one line, got 1"),
+        ({"headers": []}, "headers: expected an object"),
+        ({"sourceIp": "x"}, "sourceIp: 'x' is no IP address"),
+    ],
+)
+def test_an_impossible_request_is_refused_in_words(given_: object, message: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        Request.parse(given_)
+    assert message in str(caught.value)
+
+
+def described(deployment: Deployment, port: int) -> RoutingTable:
+    """The routing as the load balancer's API tells it."""
+    (listener,) = (ls for ls in deployment.described["Listeners"] if ls["Port"] == port)
+    variants = {arn: name for name, arn in deployment.outputs["target_group_arns"].items()}
+    return RoutingTable.from_described(listener, deployment.described["Rules"][listener["ListenerArn"]], variants)
+
+
+REQUESTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "method": st.sampled_from(["GET", "POST", "HEAD"]),
+        "host": st.sampled_from(["example.com", "old.example.com", "OLD.example.com:443"]),
+        "path": st.sampled_from(["/", "/v2/x", "/admin", "/admin/x", "/batch/1", "/x"]),
+        "query": st.sampled_from(["", "model=b", "MODEL=B&x", "model=c"]),
+        "headers": st.dictionaries(
+            st.sampled_from(["X-Model", "x-model", "X-Abtest-Variant"]), st.sampled_from(["a", "b", "B"]), max_size=2
+        ),
+        "sourceIp": st.sampled_from(["198.51.100.7", "192.0.2.1", "2001:db8::1"]),
+    },
+)
+
+
+@settings(deadline=None)
+@given(request_=REQUESTS)
+def test_the_stack_file_and_the_deployed_load_balancer_agree_on_every_request(
+    dev: Deployment, prod: Deployment, request_: dict[str, Any]
+) -> None:
+    request = Request.parse(request_)
+    for deployment, port in ((dev, 80), (prod, 443)):
+        ours = RoutingTable.from_experiment(deployment.experiment).decide(request)
+        theirs = described(deployment, port).decide(request)
+        assert (ours.route.priority, ours.route.action, ours.location) == (
+            theirs.route.priority,
+            theirs.route.action,
+            theirs.location,
+        )
+
+
+def test_regular_expressions_and_all_actions_agree_too() -> None:
+    found = deploy(
+        config(
+            stickinessSeconds=60,
+            weights={"a": 3, "b": 1},
+            rules={
+                "regex": rule(priority=1, when={"pathRegex": ["^/a$"], "headerRegex": {"X": ["^y$"]}}, forward="split"),
+                "answer": rule(
+                    priority=2, forward=None, respond={"status": 404, "body": "no", "contentType": "text/css"}
+                ),
+                "away": rule(priority=3, forward=None, redirect={"protocol": "HTTPS", "port": "443", "query": ""}),
+            },
+        )
+    )
+    ours, theirs = RoutingTable.from_experiment(found.experiment), described(found, 80)
+    assert [(r.priority, r.conditions, r.action) for r in ours.routes] == [
+        (r.priority, r.conditions, r.action) for r in theirs.routes
+    ]
+
+
+def test_any_load_balancers_rules_can_be_read() -> None:
+    """A group behind no variant shows by its ARN; authentication comes before the forward that it guards."""
+    arn = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/x/1"
+    table = RoutingTable.from_described(
+        {"Protocol": "HTTPS", "Port": 443},
+        [
+            {"Priority": "default", "IsDefault": True, "Actions": [{"Type": "forward", "TargetGroupArn": arn}]},
+            {
+                "Priority": "5",
+                "RuleArn": "r",
+                "Conditions": [{"Field": "path-pattern", "Values": ["/old"]}],
+                "Actions": [
+                    {"Type": "forward", "Order": 2, "TargetGroupArn": arn},
+                    {"Type": "authenticate-oidc", "Order": 1},
+                ],
+            },
+        ],
+        names={"r": "legacy"},
+    )
+    decision = table.decide(Request.parse({"path": "/old"}))
+    assert (decision.route.name, decision.route.action.kind) == ("legacy", "authenticate")
+    assert decision.route.action.shares == {arn: Fraction(1)}
+    assert table.decide(Request.parse({"path": "/new"})).route.action.shares == {arn: Fraction(1)}
