@@ -12,6 +12,7 @@ __all__ = ["main"]
 
 #: command -> first line of its help; the module of the same name holds the function of the same name.
 COMMANDS = {
+    "explain": "Show the rules of a stack, or what happens to a request and why.",
     "check": "Check stack files offline: all of the project's, or those named.",
     "local": "Deploy a stack on an embedded AWS, without an account or the Pulumi CLI.",
     "schema": "Print the JSON Schema of stack files, for editors.",

@@ -12,7 +12,6 @@ from abtest.cli.failure import Failure
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.table import Table
     from rich.tree import Tree
 
     from abtest.local import Deployment, Resource
@@ -122,25 +121,12 @@ def _short(resource: Resource) -> str:
     return resource.id.split("/")[-1] if resource.id.startswith("arn:") else resource.id
 
 
-def _columns(*names: str, right: frozenset[str]) -> Table:
-    from rich.table import Table
-
-    table = Table(show_edge=False, pad_edge=False)
-    for name in names:
-        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
-    return table
-
-
 def _routing(deployment: Deployment) -> RenderableType:
+    from abtest.cli.tables import routing
     from abtest.routing import RoutingTable
 
-    table = _columns("priority", "rule", "when", "then", right=frozenset({"priority"}))
-    forced = set(deployment.experiment.override_priorities.values())
-    for route in RoutingTable.from_experiment(deployment.experiment).routes:
-        name = "override" if route.priority in forced else route.name or ""
-        when = "\nand ".join(map(str, route.conditions)) or "everything else"
-        table.add_row(route.label, name, when, str(route.action))
-    return table
+    experiment = deployment.experiment
+    return routing(RoutingTable.from_experiment(experiment), frozenset(experiment.override_priorities.values()))
 
 
 def _notes(deployment: Deployment) -> list[str]:
@@ -156,12 +142,13 @@ def _notes(deployment: Deployment) -> list[str]:
 
 
 def _variants(deployment: Deployment) -> RenderableType:
+    from abtest.cli.tables import columns
     from abtest.routing import percent, shares_of
 
     experiment = deployment.experiment
     split = shares_of(experiment.weights)
     numbers = frozenset({"weight", "share", "targets", "port"})
-    table = _columns("variant", "state", "weight", "share", "targets", "port", right=numbers)
+    table = columns("variant", "state", "weight", "share", "targets", "port", right=numbers)
     groups = deployment.of_type(":TargetGroup")
     for name, variant in experiment.variants.items():
         targets = deployment.described["TargetHealth"][groups[f"abtest-{name}"].id]

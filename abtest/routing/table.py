@@ -133,8 +133,8 @@ class RoutingTable:
     ) -> Self:
         """A listener and its rules as the API describes them.
 
-        ``variants`` maps target group ARNs to variants, ``names`` rule ARNs to names: both come from tags, which the API
-        describes apart.
+        ``variants`` maps target group ARNs to variants, ``names`` rule ARNs to names: both come from tags, which the
+        API describes apart.
         """
         routes = [
             Route(

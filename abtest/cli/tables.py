@@ -1,0 +1,33 @@
+"""Tables on the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from abtest.routing import RoutingTable
+
+__all__ = ["columns", "routing"]
+
+
+def columns(*names: str, right: frozenset[str]) -> Table:
+    """An empty table; numbers stand to the right."""
+    from rich.table import Table
+
+    table = Table(show_edge=False, pad_edge=False)
+    for name in names:
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    return table
+
+
+def routing(found: RoutingTable, overrides: frozenset[int] = frozenset()) -> Table:
+    """The rules as the load balancer evaluates them; ``overrides`` are the priorities of abtest:override."""
+    from abtest.routing.render import rows
+
+    table = columns("priority", "rule", "when", "then", right=frozenset({"priority"}))
+    for label, name, when, then in rows(found):
+        shown = "override" if label.isdigit() and int(label) in overrides else name
+        table.add_row(label, shown, "\nand ".join(when) or "everything else", then)
+    return table
