@@ -108,14 +108,9 @@ def _headers(given: tuple[str, ...]) -> dict[str, list[str]]:
 
 def _show(table: RoutingTable, overrides: frozenset[int], form: str) -> None:
     if form == "text":
-        from rich.console import Console
+        from abtest.cli.tables import plain_console, routing
 
-        from abtest.cli.tables import routing
-
-        console = Console(highlight=False, markup=False, emoji=False)
-        if not console.is_terminal:
-            console.width = max(console.width, 200)
-        console.print(routing(table, overrides))
+        plain_console().print(routing(table, overrides))
         return
     made = {"markdown": as_markdown, "mermaid": as_mermaid}
     click.echo(made[form](table) if form in made else json.dumps(as_json(table), indent=2))

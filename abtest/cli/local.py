@@ -26,12 +26,9 @@ def local(stack: str) -> None:
 
     The program is the one that `pulumi up` runs; moto answers in this process instead of AWS.
     """
-    from rich.console import Console
+    from abtest.cli.tables import plain_console
 
-    # What a config says is shown as it is: "[a-z]" is no style, ":b:" no picture.
-    console = Console(highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console.width = max(console.width, 200)  # a pipe has no width, and wrapped lines cannot be searched
+    console = plain_console()
     deployment, seconds = _deploy(stack, console)
     region = deployment.source.setting("aws:region") or "us-east-1"
     console.print("deployed", style="green", end=" ")

@@ -5,11 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from abtest.routing import RoutingTable
 
-__all__ = ["columns", "routing"]
+__all__ = ["columns", "plain_console", "routing"]
+
+
+def plain_console() -> Console:
+    """A console that shows what a config says as it is: "[a-z]" is no style, ":b:" no picture."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = max(console.width, 200)  # a pipe has no width, and wrapped lines cannot be searched
+    return console
 
 
 def columns(*names: str, right: frozenset[str]) -> Table:

@@ -8,11 +8,10 @@ One table serves the checks, their messages, the JSON Schema and the documentati
 from __future__ import annotations
 
 import ipaddress
-from typing import Any
 
 from msgspec import Meta, Struct
 
-__all__ = ["Length", "Range", "Shape", "limit_of"]
+__all__ = ["Length", "Range", "Shape"]
 
 
 class Range(Struct, frozen=True, kw_only=True):
@@ -59,12 +58,6 @@ class Shape(Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return self.says if self.longest is None else f"{self.says}, at most {self.longest} characters"
-
-
-def limit_of(extra: dict[str, Any] | None) -> Range | Shape | None:
-    """The limit that a field's metadata carries, if any."""
-    limit = (extra or {}).get("limit")
-    return limit if isinstance(limit, Range | Shape) else None
 
 
 # Ranges ---------------------------------------------------------------------------------------------------------

@@ -137,6 +137,9 @@ def _alternatives(kind: inspect.Type) -> tuple[inspect.Type, ...]:
     return () if isinstance(kind, inspect.NoneType) else (kind,)
 
 
+_NO_VALUE = "has no value; give one, or take the key out"
+
+
 class _Loader:
     """Converts plain values by their declared types. A value that is wrong is reported and stands in for itself."""
 
@@ -154,7 +157,7 @@ class _Loader:
         values: dict[str, Any] = {}
         for name, field in known.items():
             if name in raw and raw[name] is None:
-                self._report.error((*path, name), "has no value; give one, or take the key out")
+                self._report.error((*path, name), _NO_VALUE)
             if raw.get(name) is not None:
                 values[field.name] = self.value(field.type, raw[name], (*path, name))
             elif field.required:
@@ -220,12 +223,10 @@ class _Loader:
         for name in sorted(raw):
             self.value(kind.key_type, name, (*path, name))
             if raw[name] is None:
-                self._report.error((*path, name), "has no value; give one, or take the key out")
-            found[name] = (
-                _stand_in(kind.value_type)
-                if raw[name] is None
-                else self.value(kind.value_type, raw[name], (*path, name))
-            )
+                self._report.error((*path, name), _NO_VALUE)
+                found[name] = _stand_in(kind.value_type)
+            else:
+                found[name] = self.value(kind.value_type, raw[name], (*path, name))
         return MappingProxyType(found)
 
     def _list(self, kind: inspect.VarTupleType, raw: Any, path: Path) -> tuple[Any, ...]:

@@ -22,7 +22,7 @@ from abtest.experiment.engine_yaml import Document, YamlError, canonical_json, p
 from abtest.experiment.problems import NAMESPACE, ConfigError, Path, Place, Problem, nearest
 from abtest.experiment.types import SECRET
 
-__all__ = ["Project", "Source", "find_project", "stack_file"]
+__all__ = ["Project", "Source", "find_project", "project_folder", "stack_file"]
 
 _STACK_FILE = re.compile(r"Pulumi\.(?P<stack>.+)\.ya?ml")
 
@@ -39,7 +39,7 @@ class Project(Struct, frozen=True):
     @classmethod
     def read(cls, folder: FilePath) -> Self:
         """Read ``folder``'s Pulumi.yaml. Raises ConfigError."""
-        file = next((f for f in (folder / "Pulumi.yaml", folder / "Pulumi.yml") if f.is_file()), folder / "Pulumi.yaml")
+        file = _project_file(folder) or folder / "Pulumi.yaml"
         document = _read(file)
         value = document.value
         name = value.get("name") if isinstance(value, dict) else None
@@ -58,11 +58,20 @@ class Project(Struct, frozen=True):
 
 def find_project(start: FilePath) -> Project:
     """The project of the nearest folder, from ``start`` upwards, that has a Pulumi.yaml. Raises ConfigError."""
+    folder = project_folder(start)
+    if folder is None:
+        raise _failure(start.resolve(), 0, "no Pulumi.yaml here or in a folder above; go to the project's folder")
+    return Project.read(folder)
+
+
+def project_folder(start: FilePath) -> FilePath | None:
+    """The nearest folder, from ``start`` upwards, that has a Pulumi.yaml."""
     start = start.resolve()
-    for folder in (start, *start.parents):
-        if (folder / "Pulumi.yaml").is_file() or (folder / "Pulumi.yml").is_file():
-            return Project.read(folder)
-    raise _failure(start, 0, "no Pulumi.yaml here or in a folder above; go to the project's folder")
+    return next((folder for folder in (start, *start.parents) if _project_file(folder)), None)
+
+
+def _project_file(folder: FilePath) -> FilePath | None:
+    return next((file for file in (folder / "Pulumi.yaml", folder / "Pulumi.yml") if file.is_file()), None)
 
 
 def stack_file(stack: str, project: Project | None = None) -> tuple[FilePath, Project]:

@@ -11,17 +11,18 @@ from pulumi.runtime import get_config_env, is_config_secret
 from pulumi.runtime.config import CONFIG
 
 from abtest.experiment import ConfigError, Experiment, Project, Source, load
+from abtest.experiment.source import project_folder
 
 __all__ = ["load_experiment", "shown_as_list"]
 
 
 def load_experiment() -> tuple[Experiment, Source]:
     """The running stack's config, checked. Raises pulumi.RunError, which the engine prints without a traceback."""
-    values = {**get_config_env(), **CONFIG.get()}
+    values, here = {**get_config_env(), **CONFIG.get()}, Path.cwd()
     source = Source.from_engine(
         values,
         frozenset(key for key in values if is_config_secret(key)),
-        Project(_project_folder(), pulumi.get_project()),
+        Project(project_folder(here) or here, pulumi.get_project()),
         pulumi.get_stack(),
     )
     with shown_as_list():
@@ -41,10 +42,3 @@ def shown_as_list() -> Iterator[None]:
         raise pulumi.RunError(
             f"the config has {count} error{'s' * (count != 1)}, nothing was changed\n{error}"
         ) from error
-
-
-def _project_folder() -> Path:
-    """The nearest folder with a Pulumi.yaml; the engine runs a program in it or below it."""
-    here = Path.cwd()
-    found = (f for f in (here, *here.parents) if (f / "Pulumi.yaml").is_file() or (f / "Pulumi.yml").is_file())
-    return next(found, here)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 
 from abtest.experiment import limits
-from abtest.experiment.checks.rules import check_cidr, check_header_name
+from abtest.experiment.checks.rules import check_header_name
+from abtest.experiment.checks.values import check_cidr, check_unique
 from abtest.experiment.problems import Path, Report
 from abtest.experiment.types import Experiment, Secret
 
@@ -15,20 +15,19 @@ __all__ = ["check_dns", "check_listener", "check_network", "check_override", "ch
 
 def check_network(experiment: Experiment, report: Report) -> None:
     network = experiment.network
-    for what, ids, tags in (
-        ("vpc", network.vpc_id, network.vpc_tags),
-        ("subnet", network.subnet_ids, network.subnet_tags),
+    for id_key, ids, tags_key, tags in (
+        ("vpcId", network.vpc_id, "vpcTags", network.vpc_tags),
+        ("subnetIds", network.subnet_ids, "subnetTags", network.subnet_tags),
     ):
         if ids is not None and tags is not None:
-            keys = ("vpcId", "vpcTags") if what == "vpc" else ("subnetIds", "subnetTags")
-            report.error(("network", keys[1]), f"stands beside {keys[0]}; give one of the two")
+            report.error(("network", tags_key), f"stands beside {id_key}; give one of the two")
         elif tags is not None and not tags:
             report.error(
-                ("network", f"{what}Tags"), "names no tag, so it would find everything; give a tag, or take the key out"
+                ("network", tags_key), "names no tag, so it would find everything; give a tag, or take the key out"
             )
     if network.subnet_ids is not None:
         path: Path = ("network", "subnetIds")
-        _check_unique(network.subnet_ids, report, path)
+        check_unique(network.subnet_ids, report, path)
         if len(network.subnet_ids) < limits.ZONES.low:
             report.error(
                 path,
@@ -48,27 +47,12 @@ def _check_ingress(cidrs: Sequence[str], report: Report, ip_address_type: str) -
     path: Path = ("network", "ingressCidrs")
     if not cidrs:
         report.error(path, "is empty, so nobody could reach the load balancer; list a CIDR block")
-    _check_unique(cidrs, report, path)
+    check_unique(cidrs, report, path)
     for n, cidr in enumerate(cidrs):
         if not isinstance(cidr, Secret) and not report.is_broken((*path, n)):
             check_cidr(cidr, report, (*path, n))
     if ip_address_type != "ipv4" and not any(":" in cidr for cidr in cidrs):
         report.warning(path, f"admits no IPv6 client, though ipAddressType is {ip_address_type}; add ::/0")
-
-
-def _check_unique(values: Sequence[str], report: Report, path: Path) -> None:
-    """No value twice, blocks by what they mean: ::/0 is 0::/0."""
-    seen = set()
-    for n, value in enumerate(values):
-        if isinstance(value, Secret):
-            continue
-        try:
-            key: object = ipaddress.ip_network(value)
-        except ValueError:
-            key = value
-        if key in seen:
-            report.error((*path, n), f"{value} stands twice; take one out")
-        seen.add(key)
 
 
 def check_listener(experiment: Experiment, report: Report, region: str | None) -> None:

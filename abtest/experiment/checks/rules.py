@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import warnings
 from collections.abc import Iterator
 
 from abtest.experiment import limits
 from abtest.experiment.checks.split import check_forward
+from abtest.experiment.checks.values import check_cidr
 from abtest.experiment.problems import Path, Report, nearest
 from abtest.experiment.types import SPLIT, Experiment, Listener, Redirect, Rule, Secret, When
 
-__all__ = ["check_cidr", "check_header_name", "check_rules"]
+__all__ = ["check_header_name", "check_rules"]
 
 
 def check_rules(experiment: Experiment, report: Report) -> None:
@@ -191,23 +191,6 @@ def _check_regex(value: str, report: Report, path: Path) -> None:
             path,
             f'"{value}" is not anchored: AWS does not say whether the whole text must match; write ^ and $ around it',
         )
-
-
-_CIDR = re.compile(r"(?P<address>[0-9a-fA-F.:]+)(?P<prefix>/\d+)?")
-
-
-def check_cidr(value: str, report: Report, path: Path) -> None:
-    """A CIDR block with its prefix, without host bits (API SourceIpConditionConfig; the provider's own check)."""
-    match = _CIDR.fullmatch(value)
-    try:
-        network = ipaddress.ip_network(value if match else "", strict=False)
-    except ValueError:
-        report.error(path, f'"{value}" is no CIDR block; write one such as 10.0.0.0/16 or 2001:db8::/32')
-        return
-    if match and not match["prefix"]:
-        report.error(path, f"{value} has no prefix; for one address write {value}/{network.max_prefixlen}")
-    elif match and network.network_address != ipaddress.ip_address(match["address"]):
-        report.error(path, f"{value} has host bits set; for that block write {network}")
 
 
 # Actions --------------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path as FilePath
 
 from abtest.experiment import limits
+from abtest.experiment.checks.values import check_unique
 from abtest.experiment.limits import TARGET_NETWORKS
 from abtest.experiment.problems import Path, Report
 from abtest.experiment.types import Experiment, Launch, Secret, Targets, Variant
@@ -122,14 +123,11 @@ def _check_list(values: tuple[str, ...], report: Report, path: Path) -> None:
         report.error(
             path, "is empty, so nothing would answer; list a target, or use external for targets registered elsewhere"
         )
-    for n, value in enumerate(values):
-        if value in values[:n] and not isinstance(value, Secret):
-            report.error((*path, n), f"{value} stands twice; take one out")
+    check_unique(values, report, path)
 
 
 def _check_addresses(experiment: Experiment, addresses: tuple[str, ...], report: Report, path: Path) -> None:
     versions: set[int] = set()
-    seen: set[object] = set()
     for n, text in enumerate(addresses):
         if isinstance(text, Secret) or report.is_broken((*path, n)):
             continue
@@ -141,9 +139,6 @@ def _check_addresses(experiment: Experiment, addresses: tuple[str, ...], report:
             )
             continue
         versions.add(address.version)
-        if address in seen:
-            report.error((*path, n), f"{text} stands twice; take one out")
-        seen.add(address)
         if address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified:
             report.error(
                 (*path, n), f"{text} cannot be a target: it must be in the VPC or a private range (API RegisterTargets)"

@@ -1,0 +1,43 @@
+"""Checks of values that stand in several places of a config."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+
+from abtest.experiment.problems import Path, Report
+from abtest.experiment.types import Secret
+
+__all__ = ["check_cidr", "check_unique"]
+
+_CIDR = re.compile(r"(?P<address>[0-9a-fA-F.:]+)(?P<prefix>/\d+)?")
+
+
+def check_cidr(value: str, report: Report, path: Path) -> None:
+    """A CIDR block with its prefix, without host bits (API SourceIpConditionConfig; the provider's own check)."""
+    match = _CIDR.fullmatch(value)
+    try:
+        network = ipaddress.ip_network(value if match else "", strict=False)
+    except ValueError:
+        report.error(path, f'"{value}" is no CIDR block; write one such as 10.0.0.0/16 or 2001:db8::/32')
+        return
+    if match and not match["prefix"]:
+        report.error(path, f"{value} has no prefix; for one address write {value}/{network.max_prefixlen}")
+    elif match and network.network_address != ipaddress.ip_address(match["address"]):
+        report.error(path, f"{value} has host bits set; for that block write {network}")
+
+
+def check_unique(values: Sequence[str], report: Report, path: Path) -> None:
+    """No value twice; addresses and blocks by what they mean: ::/0 is 0::/0."""
+    seen = set()
+    for n, value in enumerate(values):
+        if isinstance(value, Secret):
+            continue
+        try:
+            key: object = ipaddress.ip_network(value)
+        except ValueError:
+            key = value
+        if key in seen:
+            report.error((*path, n), f"{value} stands twice; take one out")
+        seen.add(key)
