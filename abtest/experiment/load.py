@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 from msgspec import inspect
 
@@ -16,6 +16,7 @@ from abtest.experiment.checks import check
 from abtest.experiment.limits import VARIANT_NAME, Length, Range, Shape
 from abtest.experiment.problems import NAMESPACE, ConfigError, Path, Problem, Report, nearest
 from abtest.experiment.source import Source, reveal, stack_file
+from abtest.experiment.type_tree import alternatives, experiment_type, unwrapped
 from abtest.experiment.types import SECRET, Experiment, Secret
 
 __all__ = ["load", "load_stack", "try_load"]
@@ -44,19 +45,14 @@ def try_load(source: Source) -> tuple[Experiment, tuple[Problem, ...]]:
         report.warning((), note)
     raw = _known_keys(source, report)
     loader = _Loader(report)
-    experiment: Experiment = loader.section(_experiment_type(), raw, ())
+    experiment: Experiment = loader.section(experiment_type(), raw, ())
     check(experiment, report, source.project.folder, region=source.setting("aws:region"))
     return experiment, report.sorted()
 
 
-@functools.cache
-def _experiment_type() -> inspect.StructType:
-    return cast("inspect.StructType", inspect.type_info(Experiment))
-
-
 def _known_keys(source: Source, report: Report) -> dict[str, Any]:
     """The config's values under this program's namespace, decoded, with the defaults that depend on others."""
-    fields = {field.encode_name: field for field in _experiment_type().fields}
+    fields = {field.encode_name: field for field in experiment_type().fields}
     raw: dict[str, Any] = {}
     for key, text in source.values.items():
         namespace, _, name = key.partition(":")
@@ -91,14 +87,14 @@ def _homes() -> Mapping[str, tuple[str, ...]]:
         for field in kind.fields:
             found[field.encode_name] = (*found.get(field.encode_name, ()), path)
             here = f"{path}.{field.encode_name}" if path else f"{NAMESPACE}:{field.encode_name}"
-            for member in _alternatives(field.type):
+            for member in alternatives(field.type):
                 entry, where = member, here
                 if isinstance(member, inspect.DictType):
-                    entry, where = (_alternatives(member.value_type) or (member,))[0], f"{here}.<name>"
+                    entry, where = (alternatives(member.value_type) or (member,))[0], f"{here}.<name>"
                 if isinstance(entry, inspect.StructType):
                     collect(entry, where)
 
-    collect(_experiment_type(), "")
+    collect(experiment_type(), "")
     return found
 
 
@@ -115,7 +111,7 @@ def _decode(text: Any, kind: inspect.Type) -> Any:
         return text
     if text in {"", "null"}:  # a key without a value: empty to the engine of today, null to later ones
         return None
-    kinds = _alternatives(kind)
+    kinds = alternatives(kind)
     if any(isinstance(k, inspect.StructType | inspect.DictType | inspect.VarTupleType) for k in kinds):
         try:
             return reveal(json.loads(text))
@@ -126,15 +122,6 @@ def _decode(text: Any, kind: inspect.Type) -> Any:
     if any(isinstance(k, inspect.BoolType) for k in kinds) and text in {"true", "false"}:
         return text == "true"
     return text
-
-
-def _alternatives(kind: inspect.Type) -> tuple[inspect.Type, ...]:
-    """The kinds that a value may have, without None and without their metadata."""
-    if isinstance(kind, inspect.Metadata):
-        return _alternatives(kind.type)
-    if isinstance(kind, inspect.UnionType):
-        return tuple(k for member in kind.types for k in _alternatives(member))
-    return () if isinstance(kind, inspect.NoneType) else (kind,)
 
 
 _NO_VALUE = "has no value; give one, or take the key out"
@@ -174,12 +161,7 @@ class _Loader:
 
     def value(self, kind: inspect.Type, raw: Any, path: Path) -> Any:
         """One value by its declared type."""
-        limit = None
-        if isinstance(kind, inspect.Metadata):
-            limit = (kind.extra or {}).get("limit")
-            kind = kind.type
-        if isinstance(kind, inspect.Metadata):
-            return self.value(kind, raw, path)
+        kind, limit = unwrapped(kind)
         if isinstance(kind, inspect.UnionType):
             return self._union(kind, raw, path)
         if isinstance(kind, inspect.StructType):
@@ -202,7 +184,7 @@ class _Loader:
             return self.value(members[0], raw, path)
         choices: list[Any] = []
         for member in members:
-            plain = _alternatives(member)
+            plain = alternatives(member)
             if len(plain) > 1:
                 return self._union(inspect.UnionType(plain), raw, path)
             if isinstance(plain[0], inspect.LiteralType):
@@ -211,7 +193,7 @@ class _Loader:
                 choices += plain[0].values
             elif _fits(plain[0], raw):
                 return self.value(member, raw, path)
-        words = [_article(k) for m in members for k in _alternatives(m) if not isinstance(k, inspect.LiteralType)]
+        words = [_article(k) for m in members for k in alternatives(m) if not isinstance(k, inspect.LiteralType)]
         self._wrong(path, raw, " or ".join([*words, *map(str, choices)]))
         return _stand_in(members[0])
 
@@ -322,7 +304,7 @@ def _article(kind: inspect.Type) -> str:
 
 def _stand_in(kind: inspect.Type) -> Any:
     """A value for a place whose real one is missing or wrong and has been reported."""
-    plain = _alternatives(kind)[0]
+    plain = alternatives(kind)[0]
     if isinstance(plain, inspect.StructType):
         values = {field.name: _stand_in(field.type) for field in plain.fields if field.required}
         return plain.cls(**values)

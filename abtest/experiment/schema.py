@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from msgspec import inspect
 
 from abtest.experiment.limits import Length, Range, Shape
 from abtest.experiment.problems import NAMESPACE
+from abtest.experiment.type_tree import experiment_type, unwrapped
 from abtest.experiment.types import Experiment
 
 __all__ = ["reference", "schema"]
@@ -18,7 +19,7 @@ __all__ = ["reference", "schema"]
 def schema() -> dict[str, Any]:
     """JSON Schema 2020-12 of a stack file, for editors. ``abtest check`` knows more: what holds between the keys."""
     definitions = msgspec.json.schema(Experiment)["$defs"]
-    top = _top()
+    top = experiment_type()
     for kind in (top, *(section for _, section in _sections(top, ""))):
         for field in kind.fields:  # msgspec gives a section that may be left out no description
             node = definitions[kind.cls.__name__]["properties"][field.encode_name]
@@ -39,10 +40,6 @@ def schema() -> dict[str, Any]:
         },
         "$defs": {name: _without_null(definition) for name, definition in sorted(definitions.items())},
     }
-
-
-def _top() -> inspect.StructType:
-    return cast("inspect.StructType", inspect.type_info(Experiment))
 
 
 def _or_text(node: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +69,7 @@ def _without_null(node: Any) -> Any:
 
 def reference() -> str:
     """The config reference as Markdown tables: a section for the top level and for each mapping below it."""
-    kind = _top()
+    kind = experiment_type()
     parts = [_table(f"{NAMESPACE}:", kind)]
     parts += [
         f"**`{NAMESPACE}:{path}`** {_first_line(section.cls)}\n\n{_table('', section)}"
@@ -92,7 +89,7 @@ def _sections(kind: inspect.StructType, path: str) -> Iterator[tuple[str, inspec
         for member, _ in _members(field.type):
             plain, where = member, here
             if isinstance(plain, inspect.DictType):
-                plain, where = _plain(plain.value_type)[0], f"{here}.<name>"
+                plain, where = unwrapped(plain.value_type)[0], f"{here}.<name>"
             if isinstance(plain, inspect.StructType):
                 yield where, plain
                 yield from _sections(plain, where)
@@ -122,17 +119,8 @@ def _default(field: inspect.Field) -> str:
     return f"`{shown}`"
 
 
-def _plain(kind: inspect.Type) -> tuple[inspect.Type, Any]:
-    """A type without its metadata, and the limit that the metadata holds."""
-    limit = None
-    while isinstance(kind, inspect.Metadata):
-        limit = (kind.extra or {}).get("limit", limit)
-        kind = kind.type
-    return kind, limit
-
-
 def _members(kind: inspect.Type) -> Iterator[tuple[inspect.Type, Any]]:
-    plain, limit = _plain(kind)
+    plain, limit = unwrapped(kind)
     if isinstance(plain, inspect.UnionType):
         for member in plain.types:
             yield from _members(member)
