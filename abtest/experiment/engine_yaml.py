@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 import yaml
@@ -19,7 +18,7 @@ from msgspec import Struct
 
 from abtest.experiment.problems import Path
 
-__all__ = ["Document", "YamlError", "canonical_json", "parse", "scalar"]
+__all__ = ["Document", "YamlError", "parse", "scalar"]
 
 _PLAIN = "plain"
 _BASE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -177,16 +176,3 @@ def _zone(text: str) -> str:
         raise ValueError(text)
     offset = text.replace(":", "")
     return f"{offset} {offset}" if hours or minutes else "+0000 UTC"
-
-
-def canonical_json(value: Any) -> Any:
-    """Numbers as they are after the engine has written and read them as JSON: 90.0 is 90."""
-    if isinstance(value, dict):
-        return {key: canonical_json(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [canonical_json(item) for item in value]
-    if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
-        value = float(value)
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
-        return int(Decimal(repr(value)))
-    return value

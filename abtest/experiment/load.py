@@ -13,9 +13,10 @@ from typing import Any
 from msgspec import inspect
 
 from abtest.experiment.checks import check
+from abtest.experiment.engine_text import reveal
 from abtest.experiment.limits import VARIANT_NAME, Length, Range, Shape
 from abtest.experiment.problems import NAMESPACE, ConfigError, Path, Problem, Report, nearest
-from abtest.experiment.source import Source, reveal, stack_file
+from abtest.experiment.source import Source, stack_file
 from abtest.experiment.type_tree import alternatives, experiment_type, unwrapped
 from abtest.experiment.types import SECRET, Experiment, Secret
 

@@ -6,19 +6,18 @@ brought into that same form here, so that everything after it is one path and on
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cached_property
 from pathlib import Path as FilePath
 from typing import Any, Self
 
 from msgspec import Struct, field
 
-from abtest.experiment.engine_yaml import Document, YamlError, canonical_json, parse
+from abtest.experiment.engine_text import as_text, decoded
+from abtest.experiment.engine_yaml import Document, YamlError, parse
 from abtest.experiment.problems import NAMESPACE, ConfigError, Path, Place, Problem, nearest
 from abtest.experiment.types import SECRET
 
@@ -137,7 +136,10 @@ class Source:
     def from_values(cls, values: Mapping[str, Any], project: Project) -> Self:
         """Take a config as plain values, such as a test writes down: key with namespace -> value."""
         return cls(
-            values={key: _text(value) for key, value in values.items()}, project=project, stack="config", label="config"
+            values={key: as_text(value) for key, value in values.items()},
+            project=project,
+            stack="config",
+            label="config",
         )
 
     @classmethod
@@ -171,7 +173,7 @@ class Source:
         key = f"{NAMESPACE}:{path[0]}" if path else ""
         if key not in self.secret_keys:
             return message
-        for text in sorted(_texts(_decoded(self.values.get(key))), key=len, reverse=True):
+        for text in sorted(_texts(decoded(self.values.get(key))), key=len, reverse=True):
             message = re.sub(rf"(?<![\w-]){re.escape(text)}(?![\w-])", str(SECRET), message)
         return message
 
@@ -194,16 +196,9 @@ def _places_of_engine(values: Mapping[str, str], project: Project, stack: str) -
     same = {
         key.removeprefix(f"{NAMESPACE}:")
         for key, text in source.values.items()
-        if _agrees(_decoded(text), _decoded(values.get(key)))
+        if _agrees(decoded(text), decoded(values.get(key)))
     }
     return {path: place for path, place in source.places.items() if not path or path[0] in same}
-
-
-def _decoded(text: Any) -> Any:
-    try:
-        return reveal(json.loads(text)) if isinstance(text, str) and text is not SECRET else text
-    except ValueError:
-        return text
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -241,7 +236,7 @@ class _Block:
         return key if ":" in key else f"{self.namespace}:{key}"
 
     def texts(self) -> dict[str, Any]:
-        return {self._full(key): _text(value) for key, (_, value) in self.entries.items()}
+        return {self._full(key): as_text(value) for key, (_, value) in self.entries.items()}
 
     def places(self, without: Container[str] = ()) -> dict[Path, Place]:
         roots = {at: self._full(key) for key, (at, _) in self.entries.items() if self._full(key) not in without}
@@ -291,44 +286,3 @@ def _shown(file: FilePath) -> str:
         return str(file.resolve().relative_to(FilePath.cwd()))
     except ValueError:
         return str(file)
-
-
-def _text(value: Any) -> Any:
-    """A top-level value as the engine hands it over. Source: config/object.go MarshalString."""
-    if _is_secure(value):
-        return SECRET
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if isinstance(value, float):
-        return go_float(value)
-    return json.dumps(canonical_json(value), ensure_ascii=False)
-
-
-def _is_secure(value: Any) -> bool:
-    """``{secure: <ciphertext>}`` is how a stack file holds an encrypted text."""
-    return isinstance(value, dict) and list(value) == ["secure"] and isinstance(value["secure"], str)
-
-
-def reveal(value: Any) -> Any:
-    """Replace what is still encrypted by SECRET, at every depth."""
-    if _is_secure(value):
-        return SECRET
-    if isinstance(value, dict):
-        return {key: reveal(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [reveal(item) for item in value]
-    return value
-
-
-def go_float(value: float) -> str:
-    """A float as Go's encoding/json writes it: plain digits from 1e-6 up to 1e21, else an exponent."""
-    if value == 0:
-        return "0"
-    if 1e-6 <= abs(value) < 1e21:
-        text = format(Decimal(repr(value)), "f")
-        return text.removesuffix(".0")
-    return re.sub(r"e([-+])0+", r"e\1", repr(value))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from abtest.experiment.engine_yaml import YamlError, canonical_json, parse, scalar
+from abtest.experiment.engine_text import canonical_json
+from abtest.experiment.engine_yaml import YamlError, parse, scalar
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from abtest.experiment import ConfigError, Project, Source, find_project, load, load_stack, stack_file
-from abtest.experiment.source import go_float
+from abtest.experiment.engine_text import go_float
 from abtest.experiment.types import SECRET
 from tests.configs import ROOT, VARIANT, config, lines_of, write_stack
 
