@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
 from abtest.experiment import limits
 
@@ -161,6 +162,17 @@ class Variant(Section, frozen=True, kw_only=True):
     ] = 0
     targets: Annotated[Targets, Meta(description="What answers for the variant: exactly one of the keys below.")]
 
+    @property
+    def health(self) -> HealthCheck:
+        """The health check with the defaults that depend on the variant."""
+        given, is_grpc = self.health_check, self.protocol_version == "GRPC"
+        return replace(
+            given,
+            path=given.path or ("/AWS.ALB/healthcheck" if is_grpc else "/"),
+            protocol=given.protocol or self.protocol,
+            matcher=given.matcher or ("12" if is_grpc else "200"),
+        )
+
 
 class When(Section, frozen=True, kw_only=True):
     """Conditions of a rule: the keys AND together, the values of one key OR."""
@@ -302,6 +314,11 @@ class Listener(Section, frozen=True, kw_only=True):
         return self.port or (443 if self.is_https else 80)
 
     @property
+    def policy(self) -> str | None:
+        """The security policy. It is always said: left out, AWS would still take TLS 1.0."""
+        return (self.ssl_policy or limits.RECOMMENDED_SSL_POLICY) if self.is_https else None
+
+    @property
     def redirects_port_80(self) -> bool:
         return self.is_https if self.redirect_http is None else self.redirect_http
 
@@ -377,6 +394,12 @@ class Experiment(Section, frozen=True, kw_only=True):
         if isinstance(rule.forward, str):
             return self.weights if rule.forward == SPLIT else {rule.forward: 1}
         return rule.forward
+
+    def stickiness_of(self, rule: Rule) -> int:
+        """How long a rule keeps its clients, in seconds. A rule with one variant does not: its cookie would carry the
+        client's requests of the main split there too.
+        """
+        return self.stickiness_seconds if len(self.forward_weights(rule)) > 1 else 0
 
     def rules_in_order(self) -> tuple[tuple[str, Rule], ...]:
         """Name and rule by priority."""

@@ -14,7 +14,6 @@ import pulumi_aws as aws
 import pulumi_random as random
 
 from abtest.experiment import Experiment
-from abtest.experiment.limits import RECOMMENDED_SSL_POLICY
 from abtest.experiment.types import Override, Rule
 from abtest.stack.actions import conditions, fixed_response, forward, header_condition, redirect
 from abtest.stack.load_balancer import LoadBalancer
@@ -76,8 +75,7 @@ class Routing(pulumi.ComponentResource):
             port=listener.listens_on,
             protocol=listener.protocol,
             certificate_arn=listener.certificate_arn,
-            # Left out, AWS would still take TLS 1.0.
-            ssl_policy=(listener.ssl_policy or RECOMMENDED_SSL_POLICY) if listener.is_https else None,
+            ssl_policy=listener.policy,
             default_actions=[split],
             tags=tags_of(experiment),
             opts=self._after(experiment.weights, *self._network.ingress, *self._network.egress),
@@ -107,9 +105,7 @@ class Routing(pulumi.ComponentResource):
         elif rule.respond is not None:
             action = fixed_response(rule.respond)
         else:
-            # One variant is no split: with stickiness its cookie would carry the client's next requests there too.
-            stickiness = self._experiment.stickiness_seconds if len(weights) > 1 else 0
-            action = forward(weights, self._arns, stickiness)
+            action = forward(weights, self._arns, self._experiment.stickiness_of(rule))
         return self._listener_rule(
             rule.priority, conditions(rule.when), action, weights, tags_of(self._experiment, rule=name)
         )

@@ -55,8 +55,7 @@ class Variant(pulumi.ComponentResource):
         self.register_outputs({"target_group_arn": self.target_group.arn})
 
     def _target_group(self) -> aws.lb.TargetGroup:
-        config, health = self._config, self._config.health_check
-        is_grpc = config.protocol_version == "GRPC"
+        config, health = self._config, self._config.health
         # Autonamed: AWS does not give a group away while a rule uses its name, so a fixed one could not be replaced.
         return aws.lb.TargetGroup(
             self._name,
@@ -71,14 +70,14 @@ class Variant(pulumi.ComponentResource):
             slow_start=config.slow_start_seconds,
             health_check={
                 "enabled": True,
-                "path": health.path or ("/AWS.ALB/healthcheck" if is_grpc else "/"),
+                "path": health.path,
                 "port": str(health.port),
-                "protocol": health.protocol or config.protocol,
+                "protocol": health.protocol,
                 "interval": health.interval_seconds,
                 "timeout": health.timeout_seconds,
                 "healthy_threshold": health.healthy_threshold,
                 "unhealthy_threshold": health.unhealthy_threshold,
-                "matcher": health.matcher or ("12" if is_grpc else "200"),
+                "matcher": health.matcher,
             },
             tags=tags_of(self._experiment, variant=self._variant),
             opts=self._child,

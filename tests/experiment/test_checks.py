@@ -113,6 +113,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "lookbehind": (when(pathRegex=["^(?<!a)$"]), 'abtest:rules.r.when.pathRegex[0]: "^(?<!a)$" has lookaround'),
     "a backreference": (when(hostRegex=[r"^(a)\1$"]), 'abtest:rules.r.when.hostRegex[0]: "^(a)\\1$" has a backreference'),
     "an atomic group": (when(pathRegex=["^(?>a)$"]), 'abtest:rules.r.when.pathRegex[0]: "^(?>a)$" has an atomic group'),
+    "a huge repetition": (when(pathRegex=["^a{99999999999}$"]), 'abtest:rules.r.when.pathRegex[0]: "^a{99999999999}$" is no regular expression: a repetition is too large'),
     "a possessive quantifier": (when(pathRegex=["^a++$"]), 'abtest:rules.r.when.pathRegex[0]: "^a++$" has a possessive quantifier'),
     "a unicode class": (when(pathRegex=[r"^\p{L}$"]), 'abtest:rules.r.when.pathRegex[0]: "^\\p{L}$" has \\p{…}'),
     "a named backreference": (when(pathRegex=["^(?P<x>a)(?P=x)$"]), 'abtest:rules.r.when.pathRegex[0]: "^(?P<x>a)(?P=x)$" has a backreference'),

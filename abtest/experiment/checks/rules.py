@@ -180,6 +180,9 @@ def _check_regex(value: str, report: Report, path: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python's own plans for its syntax
             re.compile(value)
+    except OverflowError:
+        report.error(path, f'"{value}" is no regular expression: a repetition is too large')
+        return
     except re.error as error:
         if any(words in str(error) for words in _MALFORMED):
             report.error(path, f'"{value}" is no regular expression: {error}')
