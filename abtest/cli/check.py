@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from abtest.experiment import ConfigError, Place, Problem, Source, find_project, stack_file, try_load
+from abtest.routing import warnings
 
 __all__ = ["check"]
 
@@ -45,9 +46,13 @@ def check(stacks: tuple[str, ...], form: str, files: tuple[str, ...]) -> int:
 
 def _problems(name: str) -> Iterable[Problem]:
     try:
-        return try_load(Source.from_file(*stack_file(name)))[1]
+        source = Source.from_file(*stack_file(name))
+        experiment, problems = try_load(source)
     except ConfigError as error:
         return error.problems
+    if any(problem.severity == "error" for problem in problems):
+        return problems
+    return (*problems, *warnings(experiment, source))
 
 
 def _as_object(problem: Problem) -> dict[str, object]:

@@ -15,36 +15,79 @@ Facts: API RuleCondition and its ``…Config`` shapes; ALB guide, "Condition typ
 - method: exact. source-ip: the peer's address in a CIDR block.
 - ``*`` is any number of characters, ``?`` exactly one; elsewhere than in queries they cannot be escaped [open].
 - regular expressions: [open] searched for, so that one without ^ and $ matches anywhere; case counts except in hosts.
-- Only visible ASCII takes part: control characters are left out before a text is compared.
+  Python's ``re`` does the matching: it backtracks, so that an expression such as ``(a+)+$`` can take it very long where
+  AWS's engine does not, and what it cannot read matches nothing.
+- Only visible ASCII takes part: control characters are left out before a text is compared. Case is that of ASCII.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from abtest.experiment.types import When
+from abtest.experiment.types import Secret, When
 from abtest.routing.request import Request
 
-__all__ = ["Condition", "conditions_of", "described_conditions", "wildcard"]
+__all__ = [
+    "Condition",
+    "conditions_of",
+    "described_conditions",
+    "expression",
+    "pieces",
+    "visible",
+    "wildcard",
+    "without_port",
+]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def visible(text: str) -> str:
     """A text without the characters that take no part."""
-    return _CONTROL.sub("", text) if _CONTROL.search(text) else text
+    return text if text.isprintable() else _CONTROL.sub("", text)
+
+
+def without_port(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return name if colon and not port.strip("0123456789") else host
+
+
+def pieces(pattern: str, *, escapes: bool = False) -> list[str]:
+    r"""A pattern in its parts: ``*``, ``?``, and for each character of its own a text that ends with it (``\*``)."""
+    return re.findall(r"\\[*?]|.", pattern, re.DOTALL) if escapes else list(pattern)
 
 
 def wildcard(pattern: str, *, escapes: bool = False) -> str:
-    """A pattern with ``*`` and ``?`` as a regular expression for the whole text."""
-    tokens = re.findall(r"\\[*?]|.", pattern, re.DOTALL) if escapes else list(pattern)
-    parts = {"*": ".*", "?": "."}
-    return "".join(parts.get(token) or re.escape(token[-1] if len(token) > 1 else token) for token in tokens)
+    """A pattern with ``*`` and ``?`` as a regular expression for the whole text.
+
+    What stands between two ``*`` is taken where it is first found: if anything matches, so does that. The group is
+    atomic, or else ``*a*a*a*b`` would try every way to place its letters in a long text.
+    """
+    parts = [""]
+    for piece in pieces(pattern, escapes=escapes):
+        if piece == "*":
+            parts.append("")
+        else:
+            parts[-1] += "." if piece == "?" else re.escape(piece[-1])
+    if len(parts) == 1:
+        return parts[0]
+    first, *middle, last = parts
+    return f"{first}{''.join(f'(?>.*?{part})' for part in middle)}.*{last}"
+
+
+def expression(value: str, flags: int = 0) -> re.Pattern[str] | None:
+    """A regular expression of a rule; None where Python's ``re`` cannot read it (``abtest check`` says so)."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's own plans for its syntax
+            return re.compile(value, flags | re.ASCII)
+    except (re.error, OverflowError):
+        return None
 
 
 @dataclass(frozen=True)
@@ -98,15 +141,17 @@ class Condition:
         return f"{'*' if key is None else key} = {text}"
 
 
-def _pattern(condition: Condition, flags: int) -> Callable[[str], object]:
+def _pattern(condition: Condition, flags: int) -> Callable[[str], bool]:
     if condition.is_regex:
-        return re.compile("|".join(f"(?:{value})" for value in condition.values), flags).search
-    return re.compile("|".join(map(wildcard, condition.values)), flags | re.DOTALL).fullmatch
+        found = [read.search for value in condition.values if (read := expression(value, flags))]
+        return lambda text: any(search(text) for search in found)
+    match = re.compile("|".join(map(wildcard, condition.values)), flags | re.DOTALL | re.ASCII).fullmatch
+    return lambda text: match(text) is not None
 
 
 def _path(condition: Condition) -> Callable[[Request], bool | None]:
     match = _pattern(condition, 0)
-    return lambda request: None if request.path is None else match(visible(request.path)) is not None
+    return lambda request: None if request.path is None else match(visible(request.path))
 
 
 def _host(condition: Condition) -> Callable[[Request], bool | None]:
@@ -116,7 +161,7 @@ def _host(condition: Condition) -> Callable[[Request], bool | None]:
         if request.host is None:
             return None
         host = visible(request.host)
-        return match(host if condition.is_regex else re.sub(r":\d*$", "", host)) is not None
+        return match(host if condition.is_regex else without_port(host))
 
     return matches
 
@@ -128,7 +173,7 @@ def _header(condition: Condition) -> Callable[[Request], bool | None]:
     def matches(request: Request) -> bool | None:
         if request.headers is None:
             return None
-        return any(match(visible(line)) is not None for line in request.headers.get(name, ()))
+        return any(match(visible(line)) for line in request.headers.get(name, ()))
 
     return matches
 
@@ -136,7 +181,7 @@ def _header(condition: Condition) -> Callable[[Request], bool | None]:
 def _query(condition: Condition) -> Callable[[Request], bool | None]:
     pairs = [
         tuple(
-            re.compile(wildcard(text, escapes=True), re.IGNORECASE | re.DOTALL).fullmatch
+            re.compile(wildcard(text, escapes=True), re.IGNORECASE | re.DOTALL | re.ASCII).fullmatch
             for text in ("*" if k is None else k, v)
         )
         for k, v in condition.values
@@ -159,7 +204,7 @@ def _method(condition: Condition) -> Callable[[Request], bool | None]:
 
 
 def _source(condition: Condition) -> Callable[[Request], bool | None]:
-    blocks = [ipaddress.ip_network(value) for value in condition.values]
+    blocks = [ipaddress.ip_network(value) for value in condition.values if not isinstance(value, Secret)]
 
     def matches(request: Request) -> bool | None:
         address = request.source_ip

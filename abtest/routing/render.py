@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from abtest.routing.table import Action, Route, RoutingTable
 
-__all__ = ["as_json", "as_markdown", "as_mermaid", "rows"]
+__all__ = ["as_json", "as_markdown", "as_mermaid", "code", "label", "route_as_json", "rows", "table_row"]
 
 
 def rows(table: RoutingTable) -> list[tuple[str, str, tuple[str, ...], str]]:
@@ -19,10 +20,10 @@ def rows(table: RoutingTable) -> list[tuple[str, str, tuple[str, ...], str]]:
 
 def as_json(table: RoutingTable) -> list[dict[str, Any]]:
     """A list of rules: priority or "default", rule, when (words), action, shares; and what the action has besides."""
-    return [_route(route) for route in table.routes]
+    return [route_as_json(route) for route in table.routes]
 
 
-def _route(route: Route) -> dict[str, Any]:
+def route_as_json(route: Route) -> dict[str, Any]:
     action = route.action
     found: dict[str, Any] = {
         "priority": "default" if route.priority is None else route.priority,
@@ -40,14 +41,23 @@ def _route(route: Route) -> dict[str, Any]:
 
 def as_markdown(table: RoutingTable) -> str:
     lines = ["| priority | rule | when | then |", "|-|-|-|-|"]
-    for label, name, when, then in rows(table):
-        asked = " and ".join(f"`{_cell(words)}`" for words in when) or "everything else"
-        lines.append(f"| {label} | {_cell(name)} | {asked} | {_cell(then)} |")
+    for priority, name, when, then in rows(table):
+        asked = " and ".join(map(code, when)) or "everything else"
+        lines.append(table_row(priority, name, asked, then.replace("<", "&lt;")))
     return "\n".join(lines)
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;")
+def code(text: str) -> str:
+    """A text that Markdown shows as it is. Source: CommonMark, "Code spans"."""
+    text = re.sub(r"\s+", " ", text)
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    space = " " if "`" in text else ""
+    return f"{fence}{space}{text}{space}{fence}"
+
+
+def table_row(*cells: str) -> str:
+    """A row of a table: a pipe would end its cell, in code too. Source: GitHub Flavored Markdown, "Tables"."""
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def as_mermaid(table: RoutingTable) -> str:
@@ -57,17 +67,17 @@ def as_mermaid(table: RoutingTable) -> str:
 
 def _edges(table: RoutingTable) -> Iterator[str]:
     ends: dict[str, str] = {}
-    for n, (route, (label, name, when, _)) in enumerate(zip(table.routes, rows(table), strict=True)):
+    for n, (route, (number, name, when, _)) in enumerate(zip(table.routes, rows(table), strict=True)):
         words = " and ".join(when) if route.priority is not None else "everything else"
         shape = ("{{", "}}") if route.priority is not None else ("[", "]")
-        yield f'  r{n}{shape[0]}"{_label(f"{label} {name}".strip())}: {_label(words)}"{shape[1]}'
+        yield f'  r{n}{shape[0]}"{label(f"{number} {name}".strip())}: {label(words)}"{shape[1]}'
         if route.priority is not None:
             yield f"  r{n} -->|no| r{n + 1}"
         for end, share in _ends(route.action):
             if end not in ends:
                 ends[end] = f"e{len(ends)}"
-                yield f'  {ends[end]}(["{_label(end)}"])'
-            yield f'  r{n} ==>|"{_label(share)}"| {ends[end]}'
+                yield f'  {ends[end]}(["{label(end)}"])'
+            yield f'  r{n} ==>|"{label(share)}"| {ends[end]}'
 
 
 def _ends(action: Action) -> list[tuple[str, str]]:
@@ -80,6 +90,12 @@ def _ends(action: Action) -> list[tuple[str, str]]:
     ]
 
 
-def _label(text: str) -> str:
-    """Text inside a quoted label. Source: mermaid's documentation, "Entity codes to escape characters"."""
-    return text.replace("#", "#35;").replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;")
+def label(text: str) -> str:
+    r"""Text inside a quoted label. Besides quotes and marks, ``\n`` and Markdown's own characters would be read.
+
+    Source: mermaid's documentation, "Entity codes to escape characters" and "Markdown formatting".
+    """
+    return re.sub(r"[#\"<>&\\`*\x00-\x1f]", lambda found: _ENTITIES.get(found[0]) or f"#{ord(found[0])};", text)
+
+
+_ENTITIES = {'"': "#quot;", "<": "#lt;", ">": "#gt;"}

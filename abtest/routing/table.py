@@ -9,11 +9,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
+from itertools import takewhile
 from typing import Any, Literal, Self
 
 from abtest.experiment import Experiment
 from abtest.experiment.types import Redirect, Rule
-from abtest.routing.conditions import Condition, conditions_of, described_conditions
+from abtest.routing.conditions import Condition, conditions_of, described_conditions, without_port
+from abtest.routing.index import Index
 from abtest.routing.request import Request
 
 __all__ = ["Action", "Decision", "Route", "RoutingTable", "percent", "shares_of"]
@@ -70,14 +73,30 @@ class Route:
     def label(self) -> str:
         return "default" if self.priority is None else str(self.priority)
 
+    def matches(self, request: Request) -> bool:
+        """Whether all conditions hold; one on a field that the request leaves unknown does not."""
+        return all(condition.matches(request) for condition in self.conditions)
+
+    def __str__(self) -> str:
+        if self.priority is None:
+            return "the default action"
+        return f"rule {self.label} ({self.name})" if self.name else f"rule {self.label}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What happens to a request. ``trace`` says of each rule looked at why it matched or did not, in words."""
+    """What happens to a request."""
 
     route: Route
     location: str | None
-    trace: tuple[str, ...]
+    request: Request = field(repr=False)
+    table: RoutingTable = field(repr=False)
+
+    @cached_property
+    def trace(self) -> tuple[str, ...]:
+        """Why the rule matched, and each one before it did not, in words."""
+        earlier = takewhile(lambda route: route is not self.route, self.table.routes)
+        return (*(_why_not(route, self.request) for route in earlier), _why(self.route))
 
     def as_json(self) -> dict[str, Any]:
         action = self.route.action
@@ -152,24 +171,28 @@ class RoutingTable:
         """The first rule all of whose conditions hold. A field that the request leaves unknown is taken as not meeting
         the condition, and the trace says so.
         """
-        trace: list[str] = []
-        for route in self.routes:
-            missed = next((c for c in route.conditions if not c.matches(request)), None)
-            if missed is None:
-                trace.append(_why(route))
-                return Decision(route=route, location=self._location(route.action, request), trace=tuple(trace))
-            trace.append(_why_not(route, missed, request))
+        for n in self._index.find(request):
+            if self.routes[n].matches(request):
+                route = self.routes[n]
+                return Decision(
+                    route=route, location=self._location(route.action, request), request=request, table=self
+                )
         raise ValueError("the listener has no default action")  # AWS has none without one
+
+    @cached_property
+    def _index(self) -> Index:
+        return Index([route.conditions for route in self.routes])
 
     def _location(self, action: Action, request: Request) -> str | None:
         """Where a redirect leads; a part that the request leaves unknown stays a placeholder."""
         if action.kind != "redirect":
             return None
-        host, _, port = (request.host or "#{host}").partition(":")
+        asked = request.host or "#{host}"
+        host = without_port(asked)
         known = {
             "protocol": self.protocol.lower(),
             "host": host,
-            "port": port or str(self.port),
+            "port": asked[len(host) + 1 :] or str(self.port),
             "path": "#{path}" if request.path is None else request.path.removeprefix("/"),
             "query": "#{query}" if request.query is None else request.query,
         }
@@ -179,17 +202,14 @@ class RoutingTable:
 def _why(route: Route) -> str:
     if route.priority is None:
         return "default: no rule matched"
-    return f"{_called(route)} matches: {' and '.join(map(str, route.conditions))}"
+    return f"{route} matches: {' and '.join(map(str, route.conditions))}"
 
 
-def _why_not(route: Route, missed: Condition, request: Request) -> str:
+def _why_not(route: Route, request: Request) -> str:
+    missed = next(condition for condition in route.conditions if not condition.matches(request))
     if missed.matches(request) is None:
-        return f"{_called(route)} asks for {missed}, and the {missed.field} is not known; taken as no match"
-    return f"{_called(route)} asks for {missed}; the request has {missed.seen(request)}"
-
-
-def _called(route: Route) -> str:
-    return f"rule {route.label} ({route.name})" if route.name else f"rule {route.label}"
+        return f"{route} asks for {missed}, and the {missed.field} is not known; taken as no match"
+    return f"{route} asks for {missed}; the request has {missed.seen(request)}"
 
 
 def _action(experiment: Experiment, rule: Rule) -> Action:
@@ -199,8 +219,7 @@ def _action(experiment: Experiment, rule: Rule) -> Action:
         answer = rule.respond
         return Action(kind="respond", status=answer.status, body=answer.body, content_type=answer.content_type)
     weights = experiment.forward_weights(rule)
-    sticky = experiment.stickiness_seconds if len(weights) > 1 else 0
-    return Action(kind="forward", shares=shares_of(weights), stickiness_seconds=sticky)
+    return Action(kind="forward", shares=shares_of(weights), stickiness_seconds=experiment.stickiness_of(rule))
 
 
 def _target(redirect: Redirect) -> str:

@@ -47,6 +47,13 @@ the whole text must match; write ^ and $ around it
 1 stack file: 6 errors, 1 warning
 """
 DOUBTFUL = f"{GOOD}  abtest:rules:\n    one: {{priority: 1, when: {{hostRegex: [models]}}, forward: b}}\n"
+SHADOWED = f"""{GOOD}  abtest:rules:
+    all-of-it: {{priority: 1, when: {{path: ["/v2/*"]}}, forward: b}}
+    too-late:
+      priority: 2
+      when: {{path: [/v2/x], hostRegex: [models]}}
+      forward: a
+"""
 Capsys = pytest.CaptureFixture[str]
 
 
@@ -168,6 +175,23 @@ def test_warnings_are_shown_and_do_not_change_the_code(capsys: Capsys, project: 
     assert ran.code == 0
     assert first.startswith('Pulumi.test.yaml:7: warning: abtest:rules.one.when.hostRegex[0]: "models" is not anchored')
     assert last == "1 stack file: 0 errors, 1 warning"
+
+
+def test_what_the_rules_do_together_is_told_after_what_the_values_say(capsys: Capsys, project: Path) -> None:
+    write_stack(project, SHADOWED)
+    ran = run_here(capsys, "check")
+    _, shadow, last = ran.out.splitlines()
+    assert ran.code == 0
+    assert shadow == (
+        "Pulumi.test.yaml:8: warning: abtest:rules.too-late: is never reached: rule 1 (all-of-it) comes first and takes "
+        "all its requests; give it a lower priority number, or take it out"
+    )
+    assert last == "1 stack file: 0 errors, 2 warnings"
+
+
+def test_where_a_value_is_wrong_nothing_is_said_of_the_rules_together(capsys: Capsys, project: Path) -> None:
+    write_stack(project, SHADOWED.replace("forward: a", "forward: c"))
+    assert "never reached" not in run_here(capsys, "check").out
 
 
 @pytest.mark.parametrize(

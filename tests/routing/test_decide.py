@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import time
 from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from abtest.local import Deployment, deploy
 from abtest.routing import Decision, Request, RequestError, RoutingTable
-from abtest.routing.conditions import wildcard
+from abtest.routing.conditions import Condition, wildcard
 from tests.configs import config, experiment, rule
+from tests.routing.tables import CONDITIONS, OPAQUE, SOME_REQUESTS, tables
 
 FULL = {"method": "GET", "host": "example.com", "path": "/", "query": "", "headers": {}, "sourceIp": "192.0.2.1"}
 
@@ -77,10 +79,55 @@ def test_a_rule_takes_the_requests_that_aws_documents(
     assert matches(when, **request_) is expected
 
 
+@example(pattern="*a*a", text="aa")
 @given(pattern=st.text("ab*?.[", max_size=8), text=st.text("ab.[", max_size=8))
 def test_wildcards_match_as_a_naive_matcher_does(pattern: str, text: str) -> None:
     naive = fnmatch.fnmatchcase(text, pattern.replace("[", "[[]"))
     assert (re.fullmatch(wildcard(pattern), text, re.DOTALL) is not None) is naive
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*a*a*a*a*b", "*ab*ab*ab*b", f"*{'a' * 126}b", f"*{'a?' * 60}b*c*c", f"*{'a' * 60}b*{'a' * 60}b"]
+)
+@pytest.mark.parametrize("flags", [0, re.IGNORECASE])
+def test_no_pattern_is_slow_on_the_longest_request_that_aws_takes(pattern: str, flags: int) -> None:
+    match, text = re.compile(wildcard(pattern), flags | re.DOTALL).fullmatch, "a" * 16_384
+    began = time.perf_counter()
+    assert match(text) is None
+    assert time.perf_counter() - began < 0.1
+
+
+@pytest.mark.parametrize(
+    ("regexes", "path", "expected"),
+    [
+        (["(?i)^/a$", "^/b$"], "/A", True),
+        (["(?i)^/a$", "^/b$"], "/B", False),
+        (["^/(?<=x)*[[$", "^/b$"], "/b", True),
+        (["^/(?<=x)*[[$"], "/", False),
+    ],
+)
+def test_regular_expressions_stand_by_themselves_and_unreadable_ones_match_nothing(
+    regexes: list[str], path: str, expected: object
+) -> None:
+    condition = Condition("path", tuple(regexes), is_regex=True)
+    assert condition.matches(Request(path=path)) is expected
+
+
+def test_case_is_that_of_ascii_letters() -> None:
+    """Python also folds the Kelvin sign into k, which no header of a client means."""
+    condition = Condition("header", ("k",), "h")
+    assert condition.matches(Request(headers={"h": ("K",)}))
+    assert not condition.matches(Request(headers={"h": ("\N{KELVIN SIGN}",)}))
+
+
+@settings(deadline=None)
+@given(table=tables(st.one_of(CONDITIONS, OPAQUE), most=5), sent=st.lists(SOME_REQUESTS, min_size=1, max_size=20))
+def test_the_short_way_to_a_rule_finds_the_first_that_matches(table: RoutingTable, sent: list[Request]) -> None:
+    for request in sent:
+        first = next(route for route in table.routes if route.matches(request))
+        decision = table.decide(request)
+        assert decision.route is first
+        assert len(decision.trace) == table.routes.index(first) + 1
 
 
 def decide(prod: Deployment, **request: Any) -> Decision:
@@ -114,6 +161,27 @@ def test_a_redirect_keeps_what_it_does_not_change(prod: Deployment) -> None:
     decision = decide(prod, url="https://old.example.com/a/b?x=1&y=2", method="GET", headers={}, sourceIp="192.0.2.1")
     assert (decision.location, decision.as_json()["status"]) == ("https://models.example.com:443/a/b?x=1&y=2", 301)
     assert decide(prod, host="old.example.com").location == "https://models.example.com:443/#{path}?#{query}"
+
+
+@pytest.mark.parametrize(
+    ("host", "location"),
+    [
+        ("[::1]", "https://[::1]:443/x"),
+        ("[::1]:8443", "https://[::1]:443/x"),
+        ("a.example:80", "https://a.example:443/x"),
+    ],
+)
+def test_a_redirect_knows_the_host_from_its_port(host: str, location: str) -> None:
+    rules = {"r": rule(redirect={"protocol": "HTTPS", "port": 443}, when={"path": ["/x"]}, forward=None)}
+    table = RoutingTable.from_experiment(experiment(config(rules=rules)))
+    assert table.decide(Request.parse({"host": host, "path": "/x", "query": ""})).location == location
+
+
+def test_an_encrypted_source_is_met_by_no_address_that_is_known() -> None:
+    rules = {"r": rule(when={"sourceIp": [{"secure": "v1:abc"}, "192.0.2.0/24"]})}
+    table = RoutingTable.from_experiment(experiment(config(rules=rules)))
+    assert table.decide(Request.parse({"sourceIp": "192.0.2.7"})).route.name == "r"
+    assert table.decide(Request.parse({"sourceIp": "198.51.100.7"})).route.name is None
 
 
 @pytest.mark.parametrize(
