@@ -13,8 +13,9 @@ __all__ = ["main"]
 #: command -> first line of its help; the module of the same name holds the function of the same name.
 COMMANDS = {
     "explain": "Show the rules of a stack, or what happens to a request and why.",
+    "diff": "Compare two versions of a stack file by what happens to traffic.",
     "check": "Check stack files offline: all of the project's, or those named.",
-    "local": "Deploy a stack on an embedded AWS, without an account or the Pulumi CLI.",
+    "local": "Deploy a stack on an embedded AWS, and send real requests through it.",
     "schema": "Print the JSON Schema of stack files, for editors.",
 }
 
@@ -49,7 +50,8 @@ class _Commands(click.Group):
 def abtest() -> None:
     """A/B traffic between ML model versions behind an AWS Application Load Balancer.
 
-    Exit codes: 0 fine, 1 an error, a problem in the config or wrong usage, 5 aborted.
+    Exit codes: 0 fine, 1 an error, a problem in the config or wrong usage, 2 the effect changed (diff, or drift in
+    explain --live), 5 aborted.
     """
 
 

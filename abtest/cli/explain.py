@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import click
 
 from abtest.cli.failure import Failure
-from abtest.experiment import ConfigError, load_stack
+from abtest.experiment import ConfigError, Experiment, Source, load_stack
+from abtest.rollout.hidden import without_tokens
 from abtest.routing import Decision, Request, RequestError, RoutingTable
 from abtest.routing.render import as_json, as_markdown, as_mermaid
 
@@ -25,6 +27,10 @@ __all__ = ["explain"]
     metavar="FILE",
     help="Read a saved `aws elbv2 describe-rules` instead of a stack.",
 )
+@click.option(
+    "--live", "is_live", is_flag=True, help="Read the deployed load balancer, and compare it with the stack file."
+)
+@click.option("--listener", metavar="ARN", help="With --live: the listener, where its tags do not find one.")
 @click.option("--url", help="A request: its address.")
 @click.option("--path", help="A request: its path.")
 @click.option("--host", help="A request: its Host header.")
@@ -45,23 +51,36 @@ __all__ = ["explain"]
     "--format", "form", type=click.Choice(["text", "json", "markdown", "mermaid"]), default="text", show_default=True
 )
 def explain(
-    stack: str, saved: Path | None, lines: IO[str] | None, form: str, headers: tuple[str, ...], **request: str | None
+    *,
+    stack: str,
+    saved: Path | None,
+    is_live: bool,
+    listener: str | None,
+    lines: IO[str] | None,
+    form: str,
+    headers: tuple[str, ...],
+    **request: str | None,
 ) -> int:
     """Show the rules of a stack, or what happens to a request and why.
 
     With a request (--url, or --path, --host, ...) it prints the decision rule by rule; what is not given is unknown,
     and the trace says where that matters. With --requests it answers JSON lines such as
     {"url": "https://example.com/v2/x", "method": "GET", "headers": {"X-Model": "b"}, "sourceIp": "192.0.2.1"}.
+
+    With --live, the rules are those of the deployed load balancer. Without a request it also prints where they differ
+    from the stack file (drift), and ends with 2 if they do; --format json is then {"listener", "rules", "drift"}.
     """
-    table, overrides = _table(stack, saved)
+    if saved and (is_live or listener):
+        raise click.UsageError("--from-json and --live exclude each other")
+    found = _saved(saved) if saved else _live(stack, listener) if is_live or listener else _declared(stack)
+    table = found.table
     if lines is not None:
         return _answer(table, lines)
     given = {"sourceIp" if key == "source_ip" else key: value for key, value in request.items() if value is not None}
     if headers:
         given["headers"] = _headers(headers)  # type: ignore[assignment]
     if not given:
-        _show(table, overrides, form)
-        return 0
+        return _show(found, form)
     try:
         decision = table.decide(Request.parse(given))
     except RequestError as error:
@@ -80,20 +99,58 @@ def _outcome(decision: Decision) -> str:
     return f"redirect {action.status} to {decision.location}" if decision.location else str(action)
 
 
-def _table(stack: str, saved: Path | None) -> tuple[RoutingTable, frozenset[int]]:
-    if saved is None:
-        try:
-            experiment = load_stack(stack)[0]
-        except ConfigError as error:
-            raise Failure(str(error)) from None
-        return RoutingTable.from_experiment(experiment), frozenset(experiment.override_priorities.values())
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """What is explained. ``overrides`` are the priorities of the override's rules; ``drift`` is there for live ones."""
+
+    table: RoutingTable
+    overrides: frozenset[int] = frozenset()
+    listener_arn: str = ""
+    drift: tuple[str, ...] = ()
+    stack_file: str = ""
+
+
+def _declared(stack: str) -> _Found:
+    experiment, _ = _load(stack)
+    overrides = frozenset(experiment.override_priorities.values())
+    return _Found(table=RoutingTable.from_experiment(experiment), overrides=overrides)
+
+
+def _load(stack: str) -> tuple[Experiment, Source]:
     try:
-        rules = json.loads(saved.read_text(encoding="utf-8"))["Rules"]
-        return RoutingTable.from_described({}, rules), frozenset()
+        return load_stack(stack)[:2]
+    except ConfigError as error:
+        raise Failure(str(error)) from None
+
+
+def _live(stack: str, listener: str | None) -> _Found:
+    from abtest.rollout.drift import drift
+    from abtest.rollout.live import read_live
+    from abtest.rollout.session import AwsError, client
+
+    experiment, source = _load(stack)
+    try:
+        with client(source, "elbv2") as elbv2:
+            live = read_live(elbv2, experiment, listener)
+    except AwsError as error:
+        raise Failure(f"error: {error}") from None
+    return _Found(
+        table=live.table,
+        overrides=live.overrides,
+        listener_arn=live.listener_arn,
+        drift=(*drift(RoutingTable.from_experiment(experiment), live.table), *live.rewrites),
+        stack_file=source.label,
+    )
+
+
+def _saved(file: Path) -> _Found:
+    try:
+        rules = json.loads(file.read_text(encoding="utf-8"))["Rules"]
+        return _Found(table=without_tokens(RoutingTable.from_described({}, rules)))
     except OSError as error:
-        raise Failure(f"{saved}: error: cannot be read: {error.strerror}") from None
+        raise Failure(f"{file}: error: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise Failure(f"{saved}: error: this is not what `aws elbv2 describe-rules --output json` prints") from None
+        raise Failure(f"{file}: error: this is not what `aws elbv2 describe-rules --output json` prints") from None
 
 
 def _headers(given: tuple[str, ...]) -> dict[str, list[str]]:
@@ -106,14 +163,30 @@ def _headers(given: tuple[str, ...]) -> dict[str, list[str]]:
     return found
 
 
-def _show(table: RoutingTable, overrides: frozenset[int], form: str) -> None:
-    if form == "text":
+def _show(found: _Found, form: str) -> int:
+    is_live = bool(found.listener_arn)
+    if form == "json":
+        rules = as_json(found.table)
+        live = {"listener": found.listener_arn, "rules": rules, "drift": list(found.drift)}
+        click.echo(json.dumps(live if is_live else rules, indent=2))
+    elif form == "text":
         from abtest.cli.tables import plain_console, routing
 
-        plain_console().print(routing(table, overrides))
-        return
-    made = {"markdown": as_markdown, "mermaid": as_mermaid}
-    click.echo(made[form](table) if form in made else json.dumps(as_json(table), indent=2))
+        plain_console().print(routing(found.table, found.overrides))
+    else:
+        click.echo((as_markdown if form == "markdown" else as_mermaid)(found.table))
+    if is_live and form != "json":
+        _show_drift(found, form)
+    return 2 if found.drift else 0
+
+
+def _show_drift(found: _Found, form: str) -> None:
+    """Below the rules; in a chart as a comment."""
+    start = {"text": "", "markdown": "- ", "mermaid": "%% "}[form]
+    agreed = f"no drift: the load balancer does what {found.stack_file} says"
+    click.echo()
+    for line in [f"drift: {line}" for line in found.drift] or [agreed]:
+        click.echo(f"{start}{line}")
 
 
 def _answer(table: RoutingTable, lines: IO[str]) -> int:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import io
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from abtest.local import Deployment
-from tests.cli.commands import run_here
-from tests.configs import ROOT
+from abtest.rollout.live import read_live
+from tests.cli.commands import Ran, run_here
+from tests.configs import ROOT, write_stack
+from tests.engine.cloud import client_of, moto_server
+from tests.rollout.standing import standing
 
 Capsys = pytest.CaptureFixture[str]
 
@@ -97,6 +102,16 @@ def test_any_load_balancer_is_explained_from_what_the_api_says(capsys: Capsys, t
     ]
 
 
+def test_a_saved_answer_of_the_api_is_shown_without_its_token(capsys: Capsys, tmp_path: Path, prod: Deployment) -> None:
+    (rules,) = (found for found in prod.described["Rules"].values() if len(found) > 1)
+    saved = tmp_path / "rules.json"
+    saved.write_text(json.dumps({"Rules": rules}))
+    ran = run_here(capsys, "explain", "--from-json", str(saved))
+    assert prod.outputs["override_token"] in saved.read_text()
+    assert prod.outputs["override_token"] not in ran.out
+    assert "header X-Abtest-Variant = <token>-a" in ran.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -107,9 +122,155 @@ def test_any_load_balancer_is_explained_from_what_the_api_says(capsys: Capsys, t
             ["--from-json", "Pulumi.yaml"],
             "Pulumi.yaml: error: this is not what `aws elbv2 describe-rules --output json` prints\n",
         ),
+        (
+            ["--live", "--stack", "nope"],
+            "Pulumi.nope.yaml: error: there is no stack file for nope; known here: dev, prod\n",
+        ),
         (["--stack", "nope"], "Pulumi.nope.yaml: error: there is no stack file for nope; known here: dev, prod\n"),
     ],
 )
 def test_a_mistake_is_one_clear_line(capsys: Capsys, arguments: list[str], message: str) -> None:
     ran = run_here(capsys, "explain", *arguments)
     assert (ran.code, ran.out, ran.err) == (1, "", message)
+
+
+# The deployed load balancer -------------------------------------------------------------------------------------------
+
+
+def test_live_without_drift_shows_the_deployed_rules_and_says_so(capsys: Capsys) -> None:
+    with standing("prod"):
+        ran = run_here(capsys, "explain", "--live", "--stack", "prod")
+        offline = run_here(capsys, "explain", "--stack", "prod")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == f"{offline.out}\nno drift: the load balancer does what Pulumi.prod.yaml says\n"
+
+
+def test_live_with_drift_tells_each_difference_and_ends_with_2_in_every_form(capsys: Capsys) -> None:
+    line = "rule 10 (path-b): the load balancer sends a 100 %, the stack file says b 100 %"
+    with standing("dev") as elbv2:
+        forward_rule_10_to_a(elbv2)
+        text, markdown, chart, as_json = (
+            run_here(capsys, "explain", "--live", "--format", form) for form in ("text", "markdown", "mermaid", "json")
+        )
+    assert {ran.code for ran in (text, markdown, chart, as_json)} == {2}
+    assert text.out.endswith(f"\n\ndrift: {line}\n")
+    assert markdown.out.startswith(
+        "| priority | rule | when | then |\n|-|-|-|-|\n| 10 | path-b | `path /v2/*` | a 100 % |\n"
+    )
+    assert markdown.out.endswith(f"|\n\n- drift: {line}\n")
+    assert chart.out.endswith(f"\n\n%% drift: {line}\n")
+    found = json.loads(as_json.out)
+    assert ":listener/app/" in found["listener"]
+    assert (found["rules"][0]["rule"], found["rules"][0]["shares"], found["drift"]) == ("path-b", {"a": 1.0}, [line])
+
+
+def test_a_request_is_answered_by_the_deployed_rules(capsys: Capsys, tmp_path: Path) -> None:
+    requests = tmp_path / "requests"
+    requests.write_text('{"path": "/v2/x"}\n{"path": "/"}\n')
+    with standing("dev") as elbv2:
+        forward_rule_10_to_a(elbv2)
+        one = run_here(capsys, "explain", "--live", "--path", "/v2/x")
+        many = run_here(capsys, "explain", "--live", "--requests", str(requests))
+    assert one == Ran(0, "rule 10 (path-b) matches: path /v2/*\n=> a 100 %\n", "")
+    assert (many.code, [json.loads(line)["shares"] for line in many.out.splitlines()]) == (
+        0, [{"a": 1.0}, {"a": 0.9, "b": 0.1}],
+    )  # fmt: skip
+
+
+def test_the_overrides_token_is_in_no_output(capsys: Capsys) -> None:
+    with standing("prod") as elbv2:
+        (token, *_) = override_tokens(elbv2)
+        ran = [
+            run_here(capsys, "explain", "--live", "--stack", "prod", *arguments)
+            for arguments in (
+                [], ["--format", "json"], ["--format", "markdown"], ["--format", "mermaid"],
+                ["--path", "/x"], ["--path", "/x", "--format", "json"],
+            )
+        ]  # fmt: skip
+    assert len(token) == 32
+    assert not [each for each in ran if token in each.out + each.err]
+    assert "header X-Abtest-Variant = <token>-a" in ran[0].out
+
+
+def test_a_named_listener_wins_over_the_tags(capsys: Capsys) -> None:
+    with standing("prod") as elbv2:
+        (port_80,) = (listener["ListenerArn"] for listener in listeners(elbv2) if listener["Port"] == 80)
+        ran = run_here(capsys, "explain", "--stack", "prod", "--listener", port_80, "--format", "json")
+    found = json.loads(ran.out)
+    assert (ran.code, found["listener"], found["rules"][0]["action"]) == (2, port_80, "redirect")
+    assert found["drift"][0] == "listener: the load balancer has HTTP 80, the stack file says HTTPS 443"
+
+
+def test_a_rewrite_of_requests_is_drift(capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = "rule 10: the load balancer rewrites host or path, the stack file does not"
+    monkeypatch.setattr("abtest.rollout.live.read_live", lambda *given: replace(read_live(*given), rewrites=(line,)))
+    with standing("dev"):
+        ran = run_here(capsys, "explain", "--live")
+    assert (ran.code, ran.out.splitlines()[-1]) == (2, f"drift: {line}")
+
+
+def test_a_saved_answer_and_a_live_one_exclude_each_other(capsys: Capsys) -> None:
+    ran = run_here(capsys, "explain", "--live", "--from-json", "rules.json")
+    assert (ran.code, ran.err.splitlines()[-1]) == (1, "Error: --from-json and --live exclude each other")
+
+
+def test_aws_is_asked_where_the_stack_file_says(capsys: Capsys, tmp_path: Path) -> None:
+    with moto_server() as url:
+        file = write_stack(tmp_path, STACK_ELSEWHERE.format(url=url))
+        missing = run_here(capsys, "explain", "--live", "--stack", str(file))
+        elbv2, ec2 = client_of("elbv2", url), client_of("ec2", url)
+        subnets = [subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"]]
+        tags = [{"Key": "abtest:experiment", "Value": "abtest"}]
+        balancer = elbv2.create_load_balancer(Name="one", Subnets=subnets[:2], Tags=tags)["LoadBalancers"][0]
+        elbv2.create_listener(
+            LoadBalancerArn=balancer["LoadBalancerArn"], Protocol="HTTP", Port=80,
+            DefaultActions=[{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "503"}}],
+        )  # fmt: skip
+        found = run_here(capsys, "explain", "--live", "--stack", str(file))
+        elbv2.close()
+        ec2.close()
+    assert (missing.code, missing.out) == (1, "")
+    assert missing.err.startswith("error: no load balancer in us-east-1 has the tag abtest:experiment = abtest")
+    assert found.code == 2
+    assert found.out.splitlines()[-1] == (
+        "drift: default: the load balancer says respond 503, the stack file says a 100 %"
+    )
+
+
+STACK_ELSEWHERE = """
+config:
+  aws:region: us-east-1
+  aws:accessKey: testing
+  aws:secretKey: testing
+  aws:endpoints: [{{elbv2: "{url}"}}]
+  abtest:weights: {{a: 1}}
+  abtest:variants: {{a: {{port: 8080, targets: {{external: ip}}}}}}
+"""
+
+
+def listeners(elbv2: Any) -> list[Any]:
+    (balancer,) = elbv2.describe_load_balancers()["LoadBalancers"]
+    found: list[Any] = elbv2.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+    return found
+
+
+def rules(elbv2: Any) -> list[Any]:
+    return [
+        rule
+        for listener in listeners(elbv2)
+        for rule in elbv2.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]
+    ]
+
+
+def forward_rule_10_to_a(elbv2: Any) -> None:
+    """What somebody does in the console."""
+    (rule,) = (rule for rule in rules(elbv2) if rule["Priority"] == "10")
+    groups = elbv2.describe_target_groups()["TargetGroups"]
+    (group,) = (each["TargetGroupArn"] for each in groups if each["TargetGroupName"].startswith("abtest-a"))
+    elbv2.modify_rule(RuleArn=rule["RuleArn"], Actions=[{"Type": "forward", "TargetGroupArn": group}])
+
+
+def override_tokens(elbv2: Any) -> list[str]:
+    asked = [condition for rule in rules(elbv2) for condition in rule["Conditions"]]
+    values = [value for each in asked if each["Field"] == "http-header" for value in each["HttpHeaderConfig"]["Values"]]
+    return [value.rpartition("-")[0] for value in values]

@@ -1,0 +1,1 @@
+"""What is deployed, and what a change makes of it."""

@@ -1,0 +1,123 @@
+"""What a change replaces: the load balancer, target groups and launched instances.
+
+Which inputs replace a resource: pulumi_aws ``lb.LoadBalancer``, ``lb.TargetGroup`` and ``ec2.Instance`` (ForceNew in
+hashicorp/terraform-provider-aws), and ``replace_on_changes`` in ``abtest.stack.variant``. A volume grows in place, and
+a key pair or image that the file no longer names stays. Where AWS would have to be asked (which subnets do these tags
+find?), a replacement is not certain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from abtest.experiment.types import Launch, Network, Targets, Variant
+from abtest.rollout.diff.version import Version
+
+__all__ = ["Replacement", "replacements"]
+
+#: The key path of what differs, and whether it replaces for certain.
+Reason = tuple[str, bool]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replacement:
+    """``count`` resources of one kind: "load balancer", "target group" or "instance"; ``why`` holds key paths."""
+
+    what: str
+    why: tuple[str, ...]
+    certain: bool
+    variant: str | None = None
+    count: int = 1
+
+
+def replacements(before: Version, after: Version) -> tuple[Replacement, ...]:
+    """What both sides have, but not as the same resource. What only one side has is made or deleted."""
+    return tuple(_replacements(before, after))
+
+
+def _replacements(before: Version, after: Version) -> Iterator[Replacement]:
+    was, now = before.experiment, after.experiment
+    moved = [*_region(before, after), *_vpc(was.network, now.network)]
+    if reasons := [*moved, *_differs("abtest:network.internal", was.network.internal, now.network.internal)]:
+        yield _made("load balancer", reasons)
+    for name in sorted(was.variants.keys() & now.variants.keys()):
+        old, new = was.variants[name], now.variants[name]
+        path = f"abtest:variants.{name}"
+        if reasons := [*moved, *_group(path, old, new)]:
+            yield _made("target group", reasons, variant=name)
+        starts, started = new.targets.launch, old.targets.launch
+        if starts is not None and started is not None:
+            own = [*_launch(f"{path}.targets.launch", started, starts), *_script(path, name, before, after)]
+            if reasons := [*moved, *own, *_subnets(was.network, now.network)]:
+                yield _made("instance", reasons, variant=name, count=min(started.count, starts.count))
+
+
+def _made(what: str, reasons: list[Reason], variant: str | None = None, count: int = 1) -> Replacement:
+    return Replacement(
+        what=what,
+        why=tuple(path for path, _ in reasons),
+        certain=any(certain for _, certain in reasons),
+        variant=variant,
+        count=count,
+    )
+
+
+def _differs(path: str, before: object, after: object, *, certain: bool = True) -> list[Reason]:
+    return [(path, certain)] if before != after else []
+
+
+def _region(before: Version, after: Version) -> list[Reason]:
+    return _differs("aws:region", before.elsewhere.get("aws:region"), after.elsewhere.get("aws:region"))
+
+
+def _vpc(before: Network, after: Network) -> list[Reason]:
+    is_known = before.vpc_id is not None and after.vpc_id is not None
+    return [
+        *_differs("abtest:network.vpcId", before.vpc_id, after.vpc_id, certain=is_known),
+        *_differs("abtest:network.vpcTags", before.vpc_tags, after.vpc_tags, certain=False)[: not is_known],
+    ]
+
+
+def _subnets(before: Network, after: Network) -> list[Reason]:
+    ids = (frozenset(network.subnet_ids or ()) for network in (before, after))
+    return [
+        *_differs("abtest:network.subnetIds", *ids, certain=False),
+        *_differs("abtest:network.subnetTags", before.subnet_tags, after.subnet_tags, certain=False),
+    ]
+
+
+def _group(path: str, before: Variant, after: Variant) -> list[Reason]:
+    return [
+        *_differs(f"{path}.port", before.port, after.port),
+        *_differs(f"{path}.protocol", before.protocol, after.protocol),
+        *_differs(f"{path}.protocolVersion", before.protocol_version, after.protocol_version),
+        *_differs(f"{path}.targets", _types(before.targets), _types(after.targets)),
+    ]
+
+
+def _types(targets: Targets) -> tuple[str, str]:
+    """Target type and address type of the group."""
+    addresses = targets.ip_addresses
+    return (
+        targets.external or ("instance" if addresses is None else "ip"),
+        "ipv6" if any(":" in address for address in addresses or ()) else "ipv4",
+    )
+
+
+def _launch(path: str, before: Launch, after: Launch) -> list[Reason]:
+    reasons = _differs(f"{path}.instanceType", before.instance_type, after.instance_type)
+    if after.key_name is not None:
+        reasons += _differs(f"{path}.keyName", before.key_name, after.key_name)
+    if after.ami is not None:
+        # Where no image was named, it was the newest of its day, which may be the very one that is named now.
+        reasons += _differs(f"{path}.ami", before.ami, after.ami, certain=before.ami is not None)
+    return reasons
+
+
+def _script(path: str, name: str, before: Version, after: Version) -> list[Reason]:
+    """The start-up script; without one of its own, a variant starts the sample server on its port."""
+    scripts = before.scripts.get(name), after.scripts.get(name)
+    if scripts == (None, None):
+        return _differs(f"{path}.port", *(version.experiment.variants[name].port for version in (before, after)))
+    return _differs(f"{path}.targets.launch.userDataFile", *scripts)

@@ -1,0 +1,86 @@
+"""Where a deployed listener differs from its stack file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from abtest.routing import Action, Route, RoutingTable
+from abtest.routing.conditions import Condition
+
+__all__ = ["drift"]
+
+
+def drift(declared: RoutingTable, live: RoutingTable) -> tuple[str, ...]:
+    """Every difference in effect, in words, in the order of evaluation; empty where both do the same.
+
+    A rule is its priority: one that moved is missing in one place and extra in another. Its name has no effect.
+    """
+    return tuple(_differences(declared, live))
+
+
+def _differences(declared: RoutingTable, live: RoutingTable) -> Iterator[str]:
+    if (declared.protocol, declared.port) != (live.protocol, live.port):
+        yield _both("listener", "has", f"{live.protocol} {live.port}", f"{declared.protocol} {declared.port}")
+    said, found = ({route.priority: route for route in table.routes} for table in (declared, live))
+    for priority in sorted({*said, *found}, key=lambda number: (number is None, number or 0)):
+        if priority not in found:
+            route = said[priority]
+            yield f"{_called(route)}: the load balancer has no such rule, the stack file says {_words(route)}"
+        elif priority not in said:
+            route = found[priority]
+            yield f"{_called(route)}: the stack file has no such rule, the load balancer says {_words(route)}"
+        else:
+            yield from _of_rule(said[priority], found[priority])
+
+
+def _of_rule(declared: Route, live: Route) -> Iterator[str]:
+    rule, said, found = _called(declared), declared.action, live.action
+    if _asked(declared) != _asked(live):
+        yield _both(rule, "asks for", _when(live), _when(declared))
+    if _effect(said) != _effect(found):
+        yield _both(rule, "sends" if found.kind == "forward" else "says", *_told_apart(found, said))
+    if said.kind == found.kind == "forward" and said.stickiness_seconds != found.stickiness_seconds:
+        yield _both(rule, "keeps a client", f"{found.stickiness_seconds} s", f"{said.stickiness_seconds} s")
+    if said.kind == found.kind == "respond" and (said.body, said.content_type) != (found.body, found.content_type):
+        yield f"{rule}: the load balancer answers with another body or content type than the stack file says"
+
+
+def _asked(route: Route) -> frozenset[object]:
+    """The conditions in any order, without the letter case where it has no effect."""
+    return frozenset((c.kind, c.name.lower(), c.is_regex, _values(c)) for c in route.conditions)
+
+
+def _values(condition: Condition) -> frozenset[str]:
+    values = frozenset(map(str, condition.values))
+    by_case = condition.is_regex or condition.kind not in {"host", "header", "query"}
+    return values if by_case else frozenset(map(str.lower, values))
+
+
+def _effect(action: Action) -> tuple[object, ...]:
+    return action.kind, action.shares, action.location, action.status
+
+
+def _told_apart(live: Action, declared: Action) -> tuple[str, str]:
+    """Both in words; in exact shares where rounded ones would look the same."""
+    if str(live) != str(declared):
+        return str(live) or "nothing", str(declared)
+    exact = (", ".join(f"{name} {share}" for name, share in action.shares.items()) for action in (live, declared))
+    return next(exact), next(exact)
+
+
+def _both(where: str, verb: str, live: str, declared: str) -> str:
+    return f"{where}: the load balancer {verb} {live}, the stack file says {declared}"
+
+
+def _called(route: Route) -> str:
+    if route.priority is None:
+        return "default"
+    return f"rule {route.label} ({route.name})" if route.name else f"rule {route.label}"
+
+
+def _when(route: Route) -> str:
+    return " and ".join(map(str, route.conditions))
+
+
+def _words(route: Route) -> str:
+    return f"{_when(route)}: {route.action}"

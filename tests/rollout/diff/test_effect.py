@@ -1,0 +1,194 @@
+"""What counts as a change in effect, besides traffic; what sticky clients do; what stands in no experiment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from abtest.experiment import stack_file
+from abtest.rollout.diff.effect import compare
+from abtest.rollout.diff.settings import Setting
+from abtest.rollout.diff.summary import summary
+from abtest.rollout.diff.version import Version
+from abtest.rollout.diff.wording import duration
+from tests.configs import VARIANT, rule, variant, write_stack
+from tests.rollout.diff.cases import BASE, THREE, effect, version
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"variants": {"a": VARIANT, "b": VARIANT}}, {"variants": {"b": VARIANT, "a": VARIANT}}),
+        ({"weights": {"a": 90, "b": 10}}, {"weights": {"b": 1, "a": 9}}),
+        ({}, {"control": "a", "listener": {"port": 80, "redirectHttp": False}, "idleTimeoutSeconds": 60}),
+        (
+            {},
+            {"variants": {"a": VARIANT | {"healthCheck": {"path": "/", "matcher": "200", "protocol": "HTTP"}}, "b": VARIANT}},
+        ),
+        (
+            {"variants": {n: variant(targets={"ipAddresses": ["10.0.0.1", "10.0.0.2"]}) for n in "ab"}},
+            {"variants": {n: variant(targets={"ipAddresses": ["10.0.0.2", "10.0.0.1"]}) for n in "ab"}},
+        ),
+    ],
+    ids=["order of keys", "weights of the same shares", "defaults, written out", "defaults of a check", "order of a list"],
+)  # fmt: skip
+def test_other_words_for_the_same_are_no_change(before: dict[str, Any], after: dict[str, Any]) -> None:
+    found = effect(before, after)
+    assert not found.is_change
+    assert summary(found).startswith("no change in effect")
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "values"),
+    [
+        ({"idleTimeoutSeconds": 120}, "abtest:idleTimeoutSeconds", (60, 120)),
+        ({"tags": {"team": "x"}}, "abtest:tags.team", (None, "x")),
+        ({"dns": {"zone": "example.com", "name": "m.example.com"}}, "abtest:dns", None),
+        ({"control": "b"}, "abtest:control", ("a", "b")),
+        ({"deletionProtection": True}, "abtest:deletionProtection", (False, True)),
+        ({"listener": {"port": 81}}, "abtest:listener.port", (80, 81)),
+        ({"variants": {"a": VARIANT | {"deregistrationDelaySeconds": 5}, "b": VARIANT}}, "abtest:variants.a.deregistrationDelaySeconds", (60, 5)),
+        ({"variants": {"a": VARIANT, "b": VARIANT, "c": VARIANT}}, "abtest:variants.c", None),
+    ],
+)  # fmt: skip
+def test_every_other_value_that_differs_is_a_change(
+    change: dict[str, Any], path: str, values: tuple[Any, Any] | None
+) -> None:
+    found = effect({}, change)
+    assert (found.is_change, [setting.path for setting in found.settings]) == (True, [path])
+    if values is not None:
+        assert found.settings == (Setting(path=path, before=values[0], after=values[1]),)
+
+
+def test_no_stack_and_a_stack_is_a_change() -> None:
+    for sides in ((None, version()), (version(), None)):
+        found = compare(*sides)
+        assert found.is_change
+        assert len(found.changed) == 3
+
+
+# Clients that have a variant ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("after", "seconds", "freed"),
+    [
+        ({"weights": {"a": 75, "b": 25}}, 3600, ()),
+        ({"weights": {"a": 1, "b": 0}}, 3600, ()),
+        ({"weights": {"a": 1}}, 0, ("b",)),
+        ({"weights": {"a": 75, "b": 25}, "stickinessSeconds": 60}, 3600, ()),
+        ({"weights": {"a": 75, "b": 25}, "stickinessSeconds": 0}, 0, ()),
+        ({"stickinessSeconds": 60}, 0, ()),
+        ({"weights": {"a": 80, "c": 20}, "variants": THREE}, 3600, ("b",)),
+    ],
+    ids=["a shift", "weight 0", "taken out", "shorter, too", "switched off", "shorter alone", "another in its place"],
+)
+def test_how_long_sticky_clients_lag_behind(after: dict[str, Any], seconds: int, freed: tuple[str, ...]) -> None:
+    found = effect({"variants": after.get("variants")} if "variants" in after else {}, after)
+    assert (found.lag_seconds, found.freed) == (seconds, freed)
+
+
+def test_without_stickiness_nobody_lags() -> None:
+    found = effect({"stickinessSeconds": 0}, {"stickinessSeconds": 0, "weights": {"a": 1, "b": 1}})
+    assert (found.lag_seconds, found.freed) == (0, ())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(1, "1 second"), (90, "90 seconds"), (3600, "60 minutes"), (7200, "2 hours"), (604800, "7 days")],
+)
+def test_a_duration_is_told_in_its_largest_unit(seconds: int, words: str) -> None:
+    assert duration(seconds) == words
+
+
+# What a reviewer must know --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        (
+            {},
+            {"weights": {"a": 1}},
+            "b leaves the main split, where it had 10 % of new clients; 1 update (listener-80)",
+        ),
+        (
+            {"rules": {}},
+            {"rules": {}, "stickinessSeconds": 7200},
+            "clients keep their variant for 2 hours instead of 60 minutes; 1 update (listener-80)",
+        ),
+        (
+            {"rules": {}},
+            {"rules": {}, "stickinessSeconds": 0},
+            "clients no longer keep their variant; 1 update (listener-80)",
+        ),
+        (
+            {"rules": {}},
+            {"rules": {"r": rule(priority=7, forward="split")}},
+            "no change in effect; 1 created (rule-7)",
+        ),
+        (
+            {"rules": {"r": rule(priority=7, forward="split")}},
+            {"rules": {"r": rule(priority=7, forward="split")}, "weights": {"a": 50, "b": 50}},
+            "b gets 50 % of new clients instead of 10 % on the main split; "
+            "rule `r` changes to a 50 %, b 50 %; 2 updates (listener-80 and rule-7)",
+        ),
+        ({}, {"tags": {"x": "y"}}, "`abtest:tags.x` is new: `y`; 3 updates (listener-80, rule-10 and rule-20)"),
+    ],
+)
+def test_the_sentence_says_what_matters(before: dict[str, Any], after: dict[str, Any], sentence: str) -> None:
+    assert summary(effect(before, after)) == sentence
+
+
+def test_a_rule_that_nothing_reaches_any_more_is_a_change() -> None:
+    late = {"late": rule(priority=50, when={"path": ["/v2/x"]}, forward="b")}
+    found = effect({}, {"rules": BASE["rules"] | late})
+    assert [shadow.route.name for shadow in found.shadowed] == ["late"]
+    assert (found.is_change, found.moves) == (True, ())
+
+
+# What stands beside the experiment ------------------------------------------------------------------------------------
+
+STACK = """config:
+  aws:region: us-east-1
+  abtest:weights: {a: 1}
+  abtest:variants:
+    a: {port: 8080, targets: {launch: {instanceType: t3.small, userDataFile: start.sh}}}
+  abtest:rules:
+    r: {priority: 1, when: {header: {X-Key: [{secure: AAA}]}}, forward: a}
+"""
+
+
+def read(
+    folder: Path, text: str, script: str = "#!/bin/sh\n", project: str = "name: abtest\nruntime: python\n"
+) -> Version:
+    (folder / "start.sh").write_text(script)
+    return Version.read(*stack_file(str(write_stack(folder, text, project))))
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "paths"),
+    [
+        (STACK, {}, []),
+        (STACK.replace("us-east-1", "eu-west-1"), {}, ["aws:region"]),
+        (STACK, {"script": "#!/bin/bash\n"}, ["abtest:variants.a.targets.launch.userDataFile"]),
+        (STACK.replace("AAA", "BBB"), {}, ["abtest:rules.r.when.header.X-Key[0]"]),
+        (STACK + "environment: [shared]\n", {}, ["environment"]),
+        (STACK, {"project": "name: other\nruntime: python\n"}, ["name", "abtest:experiment"]),
+        (STACK, {"project": "name: abtest\nruntime: python\nconfig: {'abtest:idleTimeoutSeconds': 7}\n"}, ["abtest:idleTimeoutSeconds"]),
+    ],
+    ids=["nothing", "region", "script", "encrypted value", "environment", "project", "project's config"],
+)  # fmt: skip
+def test_what_decides_beside_the_file_counts(tmp_path: Path, text: str, more: dict[str, str], paths: list[str]) -> None:
+    before = read(tmp_path, STACK)
+    found = compare(before, read(tmp_path, text, **more))
+    assert [setting.path for setting in found.settings] == paths
+    assert found.is_change == bool(paths)
+
+
+def test_rules_with_different_secrets_are_not_taken_for_one_another(tmp_path: Path) -> None:
+    two = STACK + "    s: {priority: 2, when: {header: {X-Key: [{secure: CCC}]}}, respond: {status: 404}}\n"
+    found = compare(read(tmp_path, two), read(tmp_path, STACK))
+    assert [move.before.name for move in found.moves] == ["s"]

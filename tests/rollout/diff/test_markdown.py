@@ -1,0 +1,65 @@
+"""The Markdown as a whole: it fits into a comment, and shows texts of a stack file as they are."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from abtest.rollout.diff.effect import compare
+from abtest.rollout.diff.markdown import as_markdown
+from tests.configs import rule, variant
+from tests.rollout.diff.cases import effect, shown, version
+from tests.rollout.diff.charts import charts_in, check
+
+SIDES = ("1a2b3c4", "the working tree")
+
+
+def test_a_hundred_rules_with_the_longest_texts_fit_into_a_comment() -> None:
+    variants = {f"{'v' * 16}{n}": variant() for n in range(5)}
+    names = sorted(variants)
+    weights = dict.fromkeys(names, 7)
+
+    def rules(text: str) -> dict[str, object]:
+        return {
+            f"{n:03}{'n' * 125}": rule(
+                priority=n + 1,
+                when={"headerRegex": {"X-" + "h" * 38: [f"^{n:03}{'`|' * 60}$"]}},
+                forward=None if n % 2 else {**weights, names[0]: n + (text == "b")},
+                redirect={"path": f"/{n}" + text * 120, "query": "q" * 128} if n % 2 else None,
+            )
+            for n in range(100)
+        }
+
+    common: dict[str, Any] = {"variants": variants, "weights": weights}
+    tags = {f"tag-{n}": "v" * 256 for n in range(45)}
+    text = as_markdown(
+        compare(version(**common, rules=rules("a")), version(**common, rules=rules("b"), tags=tags)), "s" * 100, SIDES
+    )
+    assert 15_000 < len(text) < 65_536
+    check(*charts_in(text))
+    assert "| … 75 more |" in text
+
+
+def test_the_first_line_is_the_stack_and_the_next_says_it_all() -> None:
+    lines = shown("shift").splitlines()
+    assert lines[:3] == [
+        "### abtest: test",
+        "",
+        "**test: b gets 25 % of new clients instead of 10 % on the main split; 1 update (listener-80).**",
+    ]
+
+
+def test_a_pipe_ends_no_cell_and_a_backtick_no_code() -> None:
+    (row,) = re.findall(r"^\| `a_b_c @x` .*$", shown("odd_texts"), re.MULTILINE)
+    assert len(re.split(r"(?<!\\)\|", row)) == 5
+    assert "``` header X-More = `` and" in row
+
+
+def test_points_say_what_a_share_gains_or_loses() -> None:
+    text = as_markdown(effect({}, {"weights": {"a": 2, "b": 1}}), "x", SIDES)
+    assert "| a 66.67 % (\N{MINUS SIGN}23.33), b 33.33 % (+23.33) |" in text
+
+
+def test_without_stickiness_shares_are_of_requests() -> None:
+    found = effect({"stickinessSeconds": 0}, {"stickinessSeconds": 0, "weights": {"a": 1, "b": 1}})
+    assert "b gets 50 % of requests instead of 10 %" in as_markdown(found, "x", SIDES)

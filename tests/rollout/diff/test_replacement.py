@@ -1,0 +1,197 @@
+"""What is said to be replaced and updated is what the deployed resources of both sides differ in."""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import Any
+
+import pytest
+
+from abtest.local import Deployment, Resource, deploy
+from abtest.rollout.diff.effect import Effect, compare
+from abtest.rollout.diff.version import Version
+from tests.configs import VARIANT, config, experiment, rule, variant
+
+#: Inputs that replace a resource (ForceNew in hashicorp/terraform-provider-aws; user data by its own flag).
+REPLACES = {
+    "aws:lb/loadBalancer:LoadBalancer": ("internal",),
+    ":TargetGroup": ("port", "protocol", "protocolVersion", "targetType", "vpcId", "ipAddressType"),
+    ":Instance": ("instanceType", "userData", "subnetId", "keyName", "ami"),
+}
+LAUNCHED = variant(targets={"launch": {"instanceType": "t3.small", "ami": "ami-0a", "count": 2}})
+BASE: dict[str, Any] = {
+    "weights": {"a": 90, "b": 10},
+    "stickinessSeconds": 60,
+    "variants": {"a": LAUNCHED, "b": VARIANT, "c": variant(targets={"ipAddresses": ["10.0.0.1"]})},
+    "rules": {
+        "split": rule(priority=10, when={"path": ["/s", "/t"]}, forward="split"),
+        "one": rule(priority=20, when={"path": ["/b"]}, forward="b"),
+        "no": rule(priority=30, when={"path": ["/n"]}, forward=None, respond={"status": 404}),
+    },
+}
+
+
+def launched(**changes: Any) -> dict[str, Any]:
+    launch = {"instanceType": "t3.small", "ami": "ami-0a", "count": 2, **changes}
+    return {"a": variant(targets={"launch": {key: value for key, value in launch.items() if value is not None}})}
+
+
+def variants(**changes: Any) -> dict[str, Any]:
+    return {"variants": BASE["variants"] | changes}
+
+
+def rules(**changes: Any) -> dict[str, Any]:
+    found = BASE["rules"] | changes
+    return {"rules": {name: one for name, one in found.items() if one is not None}}
+
+
+HTTPS = {"certificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/1"}
+CHANGES: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "a shift": {"weights": {"a": 75, "b": 25}},
+    "other weights of the same shares": {"weights": {"a": 9, "b": 1}},
+    "another instance type": variants(**launched(instanceType="t3.large")),
+    "another image and key": variants(**launched(ami="ami-0b", keyName="k")),
+    "more instances": variants(**launched(count=3)),
+    "a larger volume and a profile": variants(**launched(rootVolumeGb=50, instanceProfile="p")),
+    "another port": variants(a=LAUNCHED | {"port": 9000}),
+    "another protocol": variants(b=VARIANT | {"protocol": "HTTPS"}),
+    "another kind of target": variants(b=variant(targets={"external": "instance"})),
+    "other targets and checks": variants(
+        b=VARIANT | {"healthCheck": {"path": "/ok"}}, c=variant(targets={"ipAddresses": ["10.0.0.2"]})
+    ),
+    "a variant more": variants(d=VARIANT),
+    "an internal load balancer": {"network": {"internal": True}},
+    "a rule renamed, one moved, one less": rules(
+        split=None,
+        renamed=rule(priority=10, when={"path": ["/t", "/s"]}, forward="split"),
+        one=None,
+        no=rule(priority=31, when={"path": ["/n"]}, forward=None, respond={"status": 404}),
+    ),
+    "tags": {"tags": {"team": "x"}},
+    "another timeout": {"idleTimeoutSeconds": 61},
+    "https": {"listener": HTTPS},
+    "an override": {"override": {"secret": False}},
+}
+
+
+@functools.cache
+def deployed(keys: str) -> Deployment:
+    return deploy(json.loads(keys))
+
+
+def sides(change: dict[str, Any]) -> tuple[tuple[Deployment, Deployment], Effect]:
+    configs = [config(**BASE), config(**BASE | change)]
+    versions = [Version(experiment=experiment(keys), elsewhere={"aws:region": "us-east-1"}) for keys in configs]
+    before, after = (deployed(json.dumps(keys)) for keys in configs)
+    return (before, after), compare(*versions)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_is_replaced_are_the_resources_whose_inputs_ask_for_it(name: str) -> None:
+    (before, after), effect = sides(CHANGES[name])
+    expected = set()
+    for kind, keys in REPLACES.items():
+        old, new = before.of_type(kind), after.of_type(kind)
+        expected |= {
+            named for named in old.keys() & new.keys()
+            if any(old[named].inputs.get(key) != new[named].inputs.get(key) for key in keys)
+        }  # fmt: skip
+    names = [
+        (r.what == "load balancer" and ["abtest"])
+        or (r.what == "target group" and [f"abtest-{r.variant}"])
+        or [f"abtest-{r.variant}-{n + 1}" for n in range(r.count)]
+        for r in effect.replaced
+        if r.certain
+    ]
+    assert {one for several in names for one in several} == expected
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_the_updates_are_the_listeners_and_rules_whose_inputs_differ(name: str) -> None:
+    (before, after), effect = sides(CHANGES[name])
+    groups = {f"abtest-{r.variant}" for r in effect.replaced if r.what == "target group"}
+    new_balancer = any(r.what == "load balancer" for r in effect.replaced)
+    arns = {r.id: f"{r.name} anew" for r in after.of_type(":TargetGroup").values() if r.name in groups}
+    old, new = (found.of_type(":Listener") | found.of_type(":ListenerRule") for found in (before, after))
+    both = old.keys() & new.keys()
+    replaced = {
+        n for n in both if new_balancer or (old[n].inputs.get("listenerArn") != new[n].inputs.get("listenerArn"))
+    }
+    assert {*effect.updates.created} == new.keys() - old.keys()
+    assert {*effect.updates.deleted} == old.keys() - new.keys()
+    assert {*effect.updates.replaced} == replaced
+    assert {*effect.updates.updated} == {
+        n for n in both - replaced if inputs(old[n], {}) != inputs(new[n], arns)
+    }  # fmt: skip
+
+
+def inputs(resource: Resource, arns: dict[str, str]) -> Any:
+    """A resource's inputs; lists are sets to the provider, and a group that is replaced has another ARN."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return sorted(map(plain, value), key=repr)
+        return arns.get(value, value) if isinstance(value, str) else value
+
+    return plain(dict(resource.inputs))
+
+
+# Scripts, networks, encrypted values: what no deployment here can show ------------------------------------------------
+
+
+def version(changes: dict[str, Any], **more: Any) -> Version:
+    return Version(experiment=experiment(config(**BASE | changes)), **more)
+
+
+def test_a_script_is_what_it_holds() -> None:
+    before, same, other = (version({}, scripts={"a": text}) for text in (b"#!/bin/a", b"#!/bin/a", b"#!/bin/b"))
+    assert not compare(before, same).is_change
+    (found,) = compare(before, other).replaced
+    assert (found.what, found.variant, found.count, found.certain) == ("instance", "a", 2, True)
+    assert found.why == ("abtest:variants.a.targets.launch.userDataFile",)
+
+
+def test_an_image_or_key_that_is_no_longer_named_stays() -> None:
+    named = version(variants(**launched(keyName="k")))
+    assert not compare(named, version(variants(**launched(ami=None)))).replaced
+
+
+def test_an_image_that_was_not_named_may_be_the_one_that_is() -> None:
+    (found,) = compare(version(variants(**launched(ami=None))), version({})).replaced
+    assert (found.what, found.certain) == ("instance", False)
+
+
+def test_addresses_of_another_family_replace_their_group() -> None:
+    before, after = (
+        version({"network": {"ipAddressType": "dualstack"}} | variants(c=variant(targets={"ipAddresses": [address]})))
+        for address in ("10.0.0.1", "fd00::1")
+    )
+    (found,) = compare(before, after).replaced
+    assert (found.what, found.variant, found.why) == ("target group", "c", ("abtest:variants.c.targets",))
+
+
+def test_another_network_replaces_for_certain_only_where_both_are_named() -> None:
+    named, other, tagged, subnets = (
+        version({"network": network})
+        for network in ({"vpcId": "vpc-1"}, {"vpcId": "vpc-2"}, {"vpcTags": {"x": "y"}}, {"subnetTags": {"x": "y"}})
+    )
+    assert {(r.what, r.certain) for r in compare(named, other).replaced} == {
+        ("load balancer", True), ("target group", True), ("instance", True),
+    }  # fmt: skip
+    assert {r.certain for r in compare(named, tagged).replaced} == {False}
+    assert [(r.what, r.certain) for r in compare(version({}), subnets).replaced] == [("instance", False)]
+
+
+def test_another_region_replaces_everything() -> None:
+    found = compare(version({}, elsewhere={"aws:region": "a"}), version({}, elsewhere={"aws:region": "b"}))
+    assert {r.what for r in found.replaced if r.certain} == {"load balancer", "target group", "instance"}
+    assert found.settings[0].path == "aws:region"
+
+
+def test_clients_of_a_replaced_group_are_chosen_anew() -> None:
+    assert compare(version({}), version(variants(b=VARIANT | {"port": 81}))).freed == ("b",)
+    assert compare(version({}), version(variants(c=VARIANT))).freed == ()
