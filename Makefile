@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 STACK ?= dev
 
-.PHONY: local test check format bench engine schema clean
+.PHONY: local test check format bench engine soak schema clean
 
 local: $(READY)  ## deploy a stack on the embedded AWS: make local STACK=prod
 	@$(BIN)/python -m abtest local --stack $(STACK)
@@ -12,24 +12,31 @@ local: $(READY)  ## deploy a stack on the embedded AWS: make local STACK=prod
 test: $(READY)  ## the default test suite; needs no AWS, no Pulumi CLI, no network
 	@$(BIN)/python -m pytest -n 2
 
-check: $(READY)  ## format, lint, types, import contract, stack files
+check: $(READY)  ## format, lint, types, import contract, workflows, stack files
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/zizmor --offline --quiet --persona=auditor .github
+	@if command -v actionlint >/dev/null; then actionlint; else echo "actionlint is not on PATH: skipped"; fi
 	@$(BIN)/python -m abtest check
 
 engine: $(READY)  ## tests with the real Pulumi engine; skipped where `pulumi` is not on PATH
 	@$(BIN)/python -m pytest -m engine -rs
 
-bench: $(READY)  ## time and memory of the program against a literal one
+soak: $(READY)  ## 200,000 requests through the local balancer while its model servers come and go; over a minute
+	@$(BIN)/python -m pytest -m soak -s
+
+bench: $(READY)  ## the program, the routing and the local balancer, each against a plain counterpart
 	@$(BIN)/python benchmarks/program.py
+	@$(BIN)/python benchmarks/decide.py
+	@$(BIN)/python benchmarks/balancer.py
 
 format: $(READY)
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-schema: $(READY)  ## write what is generated from the types: abtest.schema.json and the README's config reference
+schema: $(READY)  ## write what is generated from the types: abtest.schema.json and the reference in docs/config.md
 	@$(BIN)/python -m tests.write_generated
 
 clean:

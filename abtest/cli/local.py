@@ -2,56 +2,108 @@
 
 from __future__ import annotations
 
-import re
+import asyncio
+import contextlib
+import signal
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
 from abtest.cli.failure import Failure
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.tree import Tree
+    from rich.console import Console
 
-    from abtest.local import Deployment, Resource
+    from abtest.local import Deployment
+    from abtest.local.balancer import Balancer
+    from abtest.local.model_servers import ModelServers
+    from abtest.local.serve import Snapshot
+    from abtest.local.traffic import Tally
 
 __all__ = ["local"]
+
+_DEFAULT_PORT = 8080
 
 
 @click.command()
 @click.option("--stack", default="dev", show_default=True, metavar="NAME|PATH", help="The stack, by name or path.")
-def local(stack: str) -> None:
-    """Deploy a stack on an embedded AWS, without an account or the Pulumi CLI.
+@click.option(
+    "--requests", type=click.IntRange(0, 10_000_000), default=2000, show_default=True, help="Requests to send; 0: none."
+)
+@click.option("--serve", is_flag=True, help="Keep serving, and follow the stack file when it is saved.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help=f"Local port; further listeners take those after it.  [default: any; with --serve {_DEFAULT_PORT}]",
+)
+@click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    metavar="VARIANT=URL",
+    help="Your model server instead of the sample one, as b=http://127.0.0.1:8001; may be repeated.",
+)
+@click.option(
+    "--access-log",
+    "log_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Where to write it.  [default: a new file in .abtest/access-logs]",
+)
+@click.option("--show-secrets", is_flag=True, help="Print the override's token among the lines to try.")
+def local(
+    stack: str,
+    *,
+    requests: int,
+    serve: bool,
+    port: int | None,
+    backends: tuple[str, ...],
+    log_file: Path | None,
+    show_secrets: bool,
+) -> int:
+    """Deploy a stack on an embedded AWS, and send real requests through it.
 
-    The program is the one that `pulumi up` runs; moto answers in this process instead of AWS.
+    No account and no Pulumi CLI are needed. The program is the one that `pulumi up` runs; moto answers in this process
+    instead of AWS, a load balancer on localhost serves what is deployed, and sample model servers answer for variants.
     """
+    from abtest.cli.deployed import show_deployment
     from abtest.cli.tables import plain_console
 
     console = plain_console()
     deployment, seconds = _deploy(stack, console)
-    region = deployment.source.setting("aws:region") or "us-east-1"
-    console.print("deployed", style="green", end=" ")
-    console.print(
-        f"{deployment.source.label} on the embedded AWS (moto, {region}): "
-        f"{sum(not r.is_component for r in deployment.resources)} resources in {seconds:.1f} s"
+    own = _own_servers(backends, deployment)
+    show_deployment(console, deployment, seconds)
+    if not (requests or serve):
+        return 0
+    options = _Options(
+        stack=stack,
+        requests=requests,
+        serve=serve,
+        port=port or (_DEFAULT_PORT if serve else 0),
+        own=own,
+        log_file=log_file or _new_log(deployment),
+        show_secrets=show_secrets,
     )
-    for warning in deployment.warnings:
-        console.print(str(warning), style="yellow", soft_wrap=True)
-    console.print("\nAssumed to exist", style="bold")
-    for line in deployment.assumed:
-        console.print(f"  {line}", soft_wrap=True)
-    for title, part in (
-        ("Resources", _tree(deployment)),
-        ("Routing: the first rule that matches wins", _routing(deployment)),
-        ("Variants", _variants(deployment)),
-        ("Outputs", _outputs(deployment)),
-    ):
-        console.print(f"\n{title}", style="bold")
-        console.print(part)
-        for line in _notes(deployment) if title.startswith("Routing") else ():
-            console.print(line, style="dim")
-    console.print("\nNothing answers at these names: the embedded AWS keeps what is deployed, and serves no traffic.")
+    return asyncio.run(_run(deployment, console, options))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Options:
+    """What the command line asks for. ``own`` maps variants to the user's model servers; ``port`` 0 is any."""
+
+    stack: str
+    requests: int
+    serve: bool
+    port: int
+    own: Mapping[str, str]
+    log_file: Path
+    show_secrets: bool
 
 
 def _deploy(stack: str, console: Console) -> tuple[Deployment, float]:
@@ -80,102 +132,161 @@ def _deploy(stack: str, console: Console) -> tuple[Deployment, float]:
     return deployment, time.perf_counter() - started
 
 
-def _tree(deployment: Deployment) -> Tree:
-    from rich.text import Text
-    from rich.tree import Tree
+def _own_servers(given: tuple[str, ...], deployment: Deployment) -> Mapping[str, str]:
+    """``b=http://127.0.0.1:8001`` by variant, without a path."""
+    own = {}
+    for text in given:
+        variant, _, url = text.partition("=")
+        if variant not in deployment.experiment.variants:
+            known = ", ".join(deployment.experiment.variants)
+            raise Failure(f"error: --backend {text}: there is no variant {variant}; there are {known}")
+        if not _is_server(url):
+            raise Failure(f"error: --backend {text}: expected VARIANT=http://HOST:PORT, without a path")
+        own[variant] = url.removesuffix("/")
+    return own
 
-    project, stack = deployment.source.project.name, deployment.source.stack
-    root = Tree(f"{project}-{stack}")
-    by_urn = {resource.urn: resource for resource in deployment.resources}
-    nodes: dict[str, Tree] = {}
 
-    def node(resource: Resource) -> Tree:
-        if resource.urn not in nodes:
-            parent = node(by_urn[resource.parent]) if resource.parent in by_urn else root
-            kind = resource.type.split(":")[-1]
-            nodes[resource.urn] = parent.add(
-                Text.assemble((kind, "cyan"), " ", resource.name, "  ", (_short(resource), "dim"), overflow="fold")
+def _is_server(url: str) -> bool:
+    try:
+        split = urlsplit(url)
+        port = split.port
+    except ValueError:
+        return False
+    has_path = split.path.strip("/") or split.query or split.fragment
+    return bool(split.scheme in {"http", "https"} and split.hostname and port != 0 and not has_path)
+
+
+def _new_log(deployment: Deployment) -> Path:
+    name = f"{deployment.source.stack}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.log"
+    return deployment.source.project.folder / ".abtest" / "access-logs" / name
+
+
+async def _run(deployment: Deployment, console: Console, options: _Options) -> int:
+    from abtest.local.balancer import AccessLog, Balancer, PortError
+    from abtest.local.model_servers import ModelServers
+    from abtest.local.serve import Snapshot, serve
+    from abtest.local.traffic import Tally
+
+    tally, snapshot = Tally(), Snapshot.of(deployment)
+    try:
+        log = AccessLog(options.log_file, tally.add)
+    except OSError as error:
+        raise Failure(f"{options.log_file}: error: cannot be written: {error.strerror}") from None
+    with contextlib.closing(log):
+        try:
+            async with (
+                ModelServers(options.own) as servers,
+                Balancer(log, port=options.port, on_change=console.print) as balancer,
+            ):
+                await serve(snapshot, balancer, servers)
+                _warn_of_silent_servers(balancer, console)
+                failed = await _send(deployment, balancer, tally, console, options.requests) if options.requests else 0
+                console.print(f"Access log: {_near(options.log_file)}", soft_wrap=True)
+                if options.serve:
+                    _invite(deployment, balancer, console, show_secrets=options.show_secrets)
+                    await _follow(deployment, snapshot, balancer, servers, console, options.stack)
+                return 1 if failed else 0
+        except PortError as error:
+            raise Failure(f"error: {error}") from None
+
+
+def _near(file: Path) -> Path:
+    return file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+
+
+def _warn_of_silent_servers(balancer: Balancer, console: Console) -> None:
+    for group in balancer.serving.groups.values():
+        for url, failure in {target.url: target.failure for target in group.targets if target.failure}.items():
+            console.print(
+                f"warning: {group.deployed.variant}: {url} does not pass its health check: {failure}",
+                style="yellow",
+                soft_wrap=True,
             )
-        return nodes[resource.urn]
-
-    for resource in sorted(deployment.resources, key=_by_type_and_number):
-        node(resource)
-    return root
 
 
-def _by_type_and_number(resource: Resource) -> tuple[str, list[tuple[int, str]]]:
-    """Order of the tree: rule-2 comes before rule-10."""
-    parts = re.findall(r"(\d+)|(\D+)", resource.name)
-    return resource.type, [(int(digits or 0), text) for digits, text in parts]
+async def _send(deployment: Deployment, balancer: Balancer, tally: Tally, console: Console, requests: int) -> int:
+    """Send requests with a progress bar, and print what became of them. Returns how many got no answer."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from abtest.cli.traffic import show_traffic
+    from abtest.local.traffic import plan, send
+
+    planned, left_out = plan(balancer.serving.deployed.listeners[0].table)
+    columns = (TextColumn("sending requests"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    started = time.perf_counter()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=requests)
+        failed = await send(balancer.serving.ports[0], planned, requests, lambda: progress.advance(task))
+    show_traffic(console, deployment, balancer, tally, left_out, failed, time.perf_counter() - started)
+    return failed
 
 
-def _short(resource: Resource) -> str:
-    """An id without what the names around it say already."""
-    if resource.is_component or resource.type.startswith("random:"):
-        return ""
-    if resource.type.endswith("TargetGroupAttachment"):
-        return str(resource.inputs["targetId"])
-    return resource.id.split("/")[-1] if resource.id.startswith("arn:") else resource.id
+def _invite(deployment: Deployment, balancer: Balancer, console: Console, *, show_secrets: bool) -> None:
+    """Where it serves, and lines to try."""
+    from abtest.cli.traffic import curl_lines
+
+    serving = balancer.serving
+    console.print("\nServing", style="bold")
+    for listener, port in zip(serving.deployed.listeners, serving.ports, strict=True):
+        plain = ", in plain HTTP with X-Forwarded-Proto: https" if listener.protocol == "HTTPS" else ""
+        console.print(f"  {listener.protocol}:{listener.port} at http://localhost:{port}{plain}")
+    console.print("\nTry", style="bold")
+    for line in curl_lines(deployment, balancer, show_secrets=show_secrets):
+        console.print(f"  {line}", soft_wrap=True)
+    file = deployment.source.label
+    console.print(f"\nSave {file} to change the routing; a save that is wrong changes nothing. Ctrl-C ends it.")
 
 
-def _routing(deployment: Deployment) -> RenderableType:
-    from abtest.cli.tables import routing
-    from abtest.routing import RoutingTable
+async def _follow(
+    deployment: Deployment,
+    snapshot: Snapshot,
+    balancer: Balancer,
+    servers: ModelServers,
+    console: Console,
+    stack: str,
+) -> None:
+    """Serve what the stack file says whenever it is saved, until Ctrl-C."""
+    from abtest.experiment import stack_file
+    from abtest.local.balancer import PortError
+    from abtest.local.serve import redeployments, serve
 
-    experiment = deployment.experiment
-    return routing(RoutingTable.from_experiment(experiment), frozenset(experiment.override_priorities.values()))
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
 
+    def refuse(problems: str) -> None:
+        console.print(f"{deployment.source.label} is saved, but the last good routing stays:", style="yellow")
+        console.print(problems, soft_wrap=True)
 
-def _notes(deployment: Deployment) -> list[str]:
-    """What holds for the routing as a whole."""
-    experiment = deployment.experiment
-    seconds = experiment.stickiness_seconds
-    notes = [
-        f"A client keeps its variant for {seconds} s." if seconds else "Every request is split anew (no stickiness)."
-    ]
-    if experiment.listener.redirects_port_80:
-        notes.append(f"Port 80 redirects everything to https, port {experiment.listener.listens_on} (301).")
-    return notes
+    async def follow() -> None:
+        before = snapshot
+        file, project = stack_file(stack)
+        async for found in redeployments(stack, [file, project.file or file]):
+            if isinstance(found, str):
+                refuse(found)
+                continue
+            try:
+                await serve(found, balancer, servers)
+            except PortError as error:
+                refuse(str(error))
+            else:
+                _show_change(before, found, console)
+                before = found
 
-
-def _variants(deployment: Deployment) -> RenderableType:
-    from abtest.cli.tables import columns
-    from abtest.routing import percent, shares_of
-
-    experiment = deployment.experiment
-    split = shares_of(experiment.weights)
-    numbers = frozenset({"weight", "share", "targets", "port"})
-    table = columns("variant", "state", "weight", "share", "targets", "port", right=numbers)
-    groups = deployment.of_type(":TargetGroup")
-    for name, variant in experiment.variants.items():
-        targets = deployment.described["TargetHealth"][groups[f"abtest-{name}"].id]
-        table.add_row(
-            f"{name} (control)" if name == experiment.control else name,
-            experiment.state(name),
-            str(experiment.weights.get(name, "-")),
-            percent(split[name]) if name in split else "-",
-            "external" if variant.targets.external else str(len(targets)),
-            str(variant.port),
-        )
-    return table
-
-
-def _outputs(deployment: Deployment) -> RenderableType:
-    from rich.table import Table
-
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column()
-    table.add_column(overflow="fold")
-    for name, value in sorted(deployment.outputs.items()):
-        table.add_row(name, "[secret]" if name in deployment.secret_outputs else _lines(value))
-    return table
+    tasks = [asyncio.create_task(follow()), asyncio.create_task(stopped.wait())]
+    done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    for task in done:
+        task.result()
 
 
-def _lines(value: object) -> str:
-    if isinstance(value, dict):
-        return "\n".join(f"{key}: {_number(item)}" for key, item in sorted(value.items()))
-    return str(value)
-
-
-def _number(value: object) -> object:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+def _show_change(before: Snapshot, now: Snapshot, console: Console) -> None:
+    """The rules that are new or gone after a save."""
+    console.print(f"{datetime.now():%H:%M:%S} redeployed", style="green")  # noqa: DTZ005 the user's own clock
+    for sign, rows, others in (("-", before.routing, now.routing), ("+", now.routing, before.routing)):
+        for label, name, when, then in rows:
+            if (label, name, when, then) not in others:
+                asked = " and ".join(when) or "everything else"
+                console.print(f"  {sign} {f'{label} {name}'.strip()}: {asked} -> {then}", soft_wrap=True)

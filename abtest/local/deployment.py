@@ -34,8 +34,8 @@ class Deployment:
     """A stack as it stands on the embedded AWS.
 
     ``resources`` are in the order of their URNs. ``described`` is what the load balancing API says afterwards:
-    load balancers, listeners, rules (by listener ARN), target groups and target health (by target group ARN), with
-    regular expressions, which moto cannot hold, put back into their rules.
+    load balancers, listeners, rules (by listener ARN), target groups, target health (by target group ARN), attributes
+    and tags (by ARN), with regular expressions, which moto cannot hold, put back into their rules.
     """
 
     experiment: Experiment
@@ -116,11 +116,26 @@ def _describe(aws: Clients, regex: RegexConditions) -> dict[str, Any]:
         found.sort(key=lambda rule: (rule["IsDefault"], int(rule["Priority"]) if not rule["IsDefault"] else 0))
         for rule in found:
             rule["Conditions"] = regex.get(rule["RuleArn"], rule["Conditions"])
-    health = {arn: elb.describe_target_health(TargetGroupArn=arn) for arn in (g["TargetGroupArn"] for g in groups)}
+    arns = [group["TargetGroupArn"] for group in groups]
+    health = {arn: elb.describe_target_health(TargetGroupArn=arn) for arn in arns}
+    tagged = [*arns, *(rule["RuleArn"] for found in rules.values() for rule in found if not rule["IsDefault"])]
+    attributes = {
+        **{
+            b["LoadBalancerArn"]: elb.describe_load_balancer_attributes(LoadBalancerArn=b["LoadBalancerArn"])
+            for b in balancers
+        },
+        **{arn: elb.describe_target_group_attributes(TargetGroupArn=arn) for arn in arns},
+    }
     return {
         "LoadBalancers": balancers,
         "Listeners": sorted(listeners, key=lambda listener: listener["Port"]),
         "Rules": rules,
         "TargetGroups": sorted(groups, key=lambda group: group["TargetGroupName"]),
         "TargetHealth": {arn: found["TargetHealthDescriptions"] for arn, found in health.items()},
+        "Attributes": {arn: _by_key(found["Attributes"]) for arn, found in attributes.items()},
+        "Tags": {arn: _by_key(elb.describe_tags(ResourceArns=[arn])["TagDescriptions"][0]["Tags"]) for arn in tagged},
     }
+
+
+def _by_key(pairs: list[dict[str, str]]) -> dict[str, str]:
+    return {pair["Key"]: pair["Value"] for pair in pairs}

@@ -1,4 +1,4 @@
-"""``abtest local``: a whole deployment in words, without an account."""
+"""``abtest local``: a whole deployment in words, and traffic through it, without an account."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ import io
 import json
 import os
 import re
+import shutil
+import signal
+import socket
 import subprocess
 import sys
+import tempfile
+import time
+import urllib.request
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +34,7 @@ class Shown(NamedTuple):
 
     out: str
     deployment: Deployment
+    log: str
 
     def section(self, title: str) -> list[str]:
         """The lines below a title, up to the next blank one."""
@@ -55,8 +62,9 @@ def shown(stack: str) -> Shown:
         patch.setenv("COLUMNS", "140")
         for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
             patch.delenv(name, raising=False)
-        assert run(["local", "--stack", stack]) == 0
-    return Shown(out.getvalue(), made[0])
+        log = tempfile.NamedTemporaryFile(suffix=".log")  # noqa: SIM115 it is there for the run
+        assert run(["local", "--stack", stack, "--requests", "400", "--access-log", log.name]) == 0
+        return Shown(out.getvalue(), made[0], Path(log.name).read_text())
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +95,31 @@ def test_the_dev_stack_is_shown_whole(dev: Shown) -> None:
         ["b", "live", "10", "10 %", "1", "8080"],
     ]
     assert_resources_and_outputs_are_shown(dev)
+
+
+def test_the_traffic_is_shown_by_route_beside_what_was_asked_for(dev: Shown) -> None:
+    *rules, a, b = dev.rows("Traffic: 400 requests in ")
+    assert rules == [
+        ["10 path-b", "b", "100 %", "100.0 %", "", "40", "40", "200: 40"],
+        ["20 header-b", "b", "100 %", "100.0 %", "", "40", "40", "200: 40"],
+        ["30 query-b", "b", "100 %", "100.0 %", "", "40", "40", "200: 40"],
+    ]
+    assert (a[:3], b[:3]) == (["default", "a", "90 %"], ["", "b", "10 %"])
+    chosen = [int(row[5]) for row in (a, b)]
+    assert sum(chosen) == 168, "28 clients with cookies choose once, 28 without five times"
+    assert a[3] == f"{chosen[0] / 168 * 100:.1f} %"
+    assert int(a[6]) + int(b[6]) == 280
+    assert a[7] == "200: 280"
+    assert len(dev.log.splitlines()) == 400
+    assert any(line.startswith(("The split is as asked", "Outside of its interval")) for line in dev.out.splitlines())
+
+
+def test_answers_of_the_load_balancer_itself_are_traffic_too(prod: Shown) -> None:
+    rows = {row[0]: row[1:] for row in prod.rows("Traffic: ")}
+    assert rows["10 admin"] == ["respond 403", "", "", "", "", "24", "403: 24"]
+    assert rows["90 old-name"] == ["redirect 301", "", "", "", "", "24", "301: 24"]
+    assert rows["2 override"][:3] == ["b", "100 %", "100.0 %"]
+    assert "Not tried from here: rule 30 (partner)" in prod.out
 
 
 def test_the_prod_stack_is_shown_whole(prod: Shown) -> None:
@@ -131,6 +164,7 @@ def test_the_override_token_is_never_shown(prod: Shown) -> None:
     assert f"{token}-a" in json.dumps(prod.deployment.described["Rules"]), "it is the one that the rules ask for"
     assert token not in prod.out.replace("\n", "").replace(" ", "")
     assert "<token>-a" in prod.out
+    assert f"{token}-a" not in prod.log
     assert ["override_token", "[secret]"] in [line.split() for line in prod.section("Outputs")]
 
 
@@ -174,12 +208,106 @@ def test_what_a_config_says_is_shown_as_it_is(capsys: Capsys, tmp_path: Path, mo
         f"  abtest:rules:\n    r: {rule}\n",
     )
     monkeypatch.chdir(tmp_path)
-    ran = run_here(capsys, "local", "--stack", "test")
+    ran = run_here(capsys, "local", "--stack", "test", "--requests", "0")
     assert ran.code == 0
     assert "path matches ^/x[/a-z]+$" in ran.out
     assert "and query :bug: = [red]x" in ran.out
     assert "Every request is split anew (no stickiness)." in ran.out
-    assert ran.out.splitlines()[-1].startswith("Nothing answers at these names")
+    assert not (tmp_path / ".abtest").exists(), "without requests there is no log"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--backend", "c=http://127.0.0.1:1"], "error: --backend c=http://127.0.0.1:1: there is no variant c; there are a, b"),
+        (["--backend", "b"], "error: --backend b: expected VARIANT=http://HOST:PORT, without a path"),
+        (["--backend", "b=http://127.0.0.1:1/x"], "error: --backend b=http://127.0.0.1:1/x: expected VARIANT=http://HOST:PORT, without a path"),
+        (["--backend", "b=http://127.0.0.1:99999"], "error: --backend b=http://127.0.0.1:99999: expected VARIANT=http://HOST:PORT, without a path"),
+        (["--access-log", "/dev/null/x/y"], "/dev/null/x/y: error: cannot be written: Not a directory"),
+        (["--port", "65535", "--stack", "prod"], "error: port 65536 is over 65535; choose a lower one with --port"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_served_is_one_message(capsys: Capsys, arguments: list[str], message: str) -> None:
+    ran = run_here(capsys, "local", *arguments)
+    assert (ran.code, ran.err.splitlines()) == (1, [message])
+
+
+def test_a_port_in_use_is_named(capsys: Capsys) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ran = run_here(capsys, "local", "--port", str(port))
+    assert (ran.code, ran.err) == (1, f"error: port {port} on 127.0.0.1 is in use; choose another with --port\n")
+
+
+def test_a_model_server_that_does_not_answer_is_named_and_answered_for(capsys: Capsys, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    ran = run_here(capsys, "local", "--backend", "b=http://127.0.0.1:9", "--requests", "100", "--access-log", str(log))
+    assert ran.code == 0
+    assert (
+        "warning: b: http://127.0.0.1:9 does not pass its health check: cannot connect (Connect call failed ('127.0.0.1', 9))"
+        in ran.out
+    )
+    assert "502: 10" in ran.out
+    assert " 502 - " in log.read_text()
+
+
+class Serving:
+    """``abtest local --serve`` as a process of its own, in a copy of the project."""
+
+    def __init__(self, folder: Path) -> None:
+        for name in ("__main__.py", "Pulumi.yaml", "Pulumi.dev.yaml"):
+            shutil.copy(ROOT / name, folder)
+        self.stack = folder / "Pulumi.dev.yaml"
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self._out = (folder / "out").open("w+")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "abtest", "local", "--serve", "--requests", "0", "--port", str(self.port)],
+            cwd=folder,
+            stdout=self._out,
+            stderr=subprocess.STDOUT,
+        )
+
+    def waits_for(self, words: str) -> str:
+        """The output once it has these words."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and self.process.poll() is None:
+            self._out.seek(0)
+            if words in (text := self._out.read()):
+                return text
+            time.sleep(0.1)
+        self._out.seek(0)
+        raise AssertionError(f"no {words!r} in\n{self._out.read()}")
+
+    def save(self, old: str, new: str) -> None:
+        self.stack.write_text(self.stack.read_text().replace(old, new))
+
+    def answer(self, path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}") as answer:
+            return str(answer.headers["X-Model-Version"])
+
+    def ends(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        code = self.process.wait(20)
+        self._out.close()
+        return code
+
+
+def test_serving_follows_the_stack_file_and_survives_a_bad_save(tmp_path: Path) -> None:
+    serving = Serving(tmp_path)
+    shown = serving.waits_for("Ctrl-C ends it")
+    assert f"curl -i http://localhost:{serving.port}/v2/x  # rule 10 (path-b)" in shown
+    assert serving.answer("/v2/x") == "b"
+    serving.save('path: ["/v2/*"]}, forward: b', 'path: ["/v2/*"]}, forward: a')
+    shown = serving.waits_for("redeployed")
+    assert "  - 10 path-b: path /v2/* -> b 100 %\n  + 10 path-b: path /v2/* -> a 100 %\n" in shown
+    assert serving.answer("/v2/x") == "a"
+    serving.save("b: 10}", "b: 1000}")
+    shown = serving.waits_for("the last good routing stays")
+    assert "Pulumi.dev.yaml:6: error: abtest:weights.b: 1000 is over 999" in serving.waits_for("weights.b: 1000")
+    assert serving.answer("/v2/x") == "a"
+    assert serving.ends() == 0
+    assert len(list((tmp_path / ".abtest" / "access-logs").iterdir())) == 1
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
