@@ -1,4 +1,4 @@
-"""Write what is generated from the types: ``abtest.schema.json`` and the config reference in the README (make schema)."""
+"""Write what is generated from the types: ``abtest.schema.json`` and the reference in docs/config.md (make schema)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ ROOT = Path(__file__).parent.parent
 
 def main() -> None:
     (ROOT / "abtest.schema.json").write_text(json.dumps(schema(), indent=2, ensure_ascii=False) + "\n")
-    readme = ROOT / "README.md"
+    guide = ROOT / "docs" / "config.md"
     between = re.compile(r"(<!-- reference: .*?-->\n).*?(<!-- end of reference -->)", re.DOTALL)
-    made = between.sub(lambda match: f"{match[1]}\n{reference()}\n{match[2]}", readme.read_text())
-    readme.write_text(made)
+    made = between.sub(lambda match: f"{match[1]}\n{reference()}\n{match[2]}", guide.read_text())
+    guide.write_text(made)
 
 
 if __name__ == "__main__":
