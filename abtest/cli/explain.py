@@ -74,13 +74,17 @@ def explain(
         raise click.UsageError("--from-json and --live exclude each other")
     found = _saved(saved) if saved else _live(stack, listener) if is_live or listener else _declared(stack)
     table = found.table
-    if lines is not None:
-        return _answer(table, lines)
     given = {"sourceIp" if key == "source_ip" else key: value for key, value in request.items() if value is not None}
     if headers:
         given["headers"] = _headers(headers)  # type: ignore[assignment]
+    if lines is not None:
+        if given or form not in {"text", "json"}:
+            raise click.UsageError("--requests answers in JSON lines, and no request besides")
+        return _answer(table, lines)
     if not given:
         return _show(found, form)
+    if form not in {"text", "json"}:
+        raise click.UsageError(f"--format {form} shows the rules; for a request it is text or json")
     try:
         decision = table.decide(Request.parse(given))
     except RequestError as error:
@@ -146,11 +150,17 @@ def _live(stack: str, listener: str | None) -> _Found:
 def _saved(file: Path) -> _Found:
     try:
         rules = json.loads(file.read_text(encoding="utf-8"))["Rules"]
-        return _Found(table=without_tokens(RoutingTable.from_described({}, rules)))
+        table = without_tokens(RoutingTable.from_described({}, rules))
+        is_whole = bool(table.routes) and table.routes[-1].priority is None
+        if is_whole:
+            table.decide(Request())  # reads every condition
     except OSError as error:
         raise Failure(f"{file}: error: cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise Failure(f"{file}: error: this is not what `aws elbv2 describe-rules --output json` prints") from None
+    if not is_whole:
+        raise Failure(f"{file}: error: the default rule is missing, so this is a part of the rules; save them all")
+    return _Found(table=table)
 
 
 def _headers(given: tuple[str, ...]) -> dict[str, list[str]]:
@@ -192,11 +202,14 @@ def _show_drift(found: _Found, form: str) -> None:
 def _answer(table: RoutingTable, lines: IO[str]) -> int:
     """One answer a line. A line that is no request is answered with an error, and the others all the same."""
     code = 0
-    for line in lines:
-        if line.strip():
-            answer, is_error = _one(table, line)
-            code = code or int(is_error)
-            click.echo(json.dumps(answer))
+    try:
+        for line in lines:
+            if line.strip():
+                answer, is_error = _one(table, line)
+                code = code or int(is_error)
+                click.echo(json.dumps(answer))
+    except UnicodeDecodeError:
+        raise Failure(f"{lines.name}: error: is not UTF-8 text; save it as UTF-8") from None
     return code
 
 
@@ -205,5 +218,5 @@ def _one(table: RoutingTable, line: str) -> tuple[dict[str, Any], bool]:
         return table.decide(Request.parse(json.loads(line))).as_json(), False
     except RequestError as error:
         return {"error": str(error)}, True
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return {"error": f"no JSON: {error}"}, True

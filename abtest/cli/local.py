@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import os
 import signal
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from abtest.local import Deployment
     from abtest.local.balancer import Balancer
     from abtest.local.model_servers import ModelServers
-    from abtest.local.serve import Snapshot
+    from abtest.local.serve import Snapshot, Stamps
     from abtest.local.traffic import Tally
 
 __all__ = ["local"]
@@ -75,45 +76,59 @@ def local(
     from abtest.cli.deployed import show_deployment
     from abtest.cli.tables import plain_console
 
+    for number in (signal.SIGTERM, signal.SIGHUP):  # end as Ctrl-C does: with everything put away
+        signal.signal(number, signal.default_int_handler)
     console = plain_console()
+    port = port or (_DEFAULT_PORT if serve else 0)
+    _refuse_taken(port)
+    files = _followed(stack)
     deployment, seconds = _deploy(stack, console)
     own = _own_servers(backends, deployment)
     show_deployment(console, deployment, seconds)
     if not (requests or serve):
         return 0
-    options = _Options(
-        stack=stack,
-        requests=requests,
-        serve=serve,
-        port=port or (_DEFAULT_PORT if serve else 0),
-        own=own,
-        log_file=log_file or _new_log(deployment),
-        show_secrets=show_secrets,
+    return asyncio.run(
+        _Run(
+            deployment=deployment,
+            console=console,
+            stack=stack,
+            files=files,
+            own=own,
+            log_file=log_file or _new_log(deployment),
+            show_secrets=show_secrets,
+        ).run(requests=requests, port=port, serve=serve)
     )
-    return asyncio.run(_run(deployment, console, options))
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Options:
-    """What the command line asks for. ``own`` maps variants to the user's model servers; ``port`` 0 is any."""
+def _refuse_taken(port: int) -> None:
+    """Say at once that a port is in use, rather than after the deployment."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        raise Failure(f"error: port {port} cannot be had ({why}); choose another with --port") from None
 
-    stack: str
-    requests: int
-    serve: bool
-    port: int
-    own: Mapping[str, str]
-    log_file: Path
-    show_secrets: bool
+
+def _followed(stack: str) -> Stamps:
+    """The files that say what is deployed, as they are before that."""
+    from abtest.experiment import ConfigError, stack_file
+
+    try:
+        from abtest.local.serve import stamps
+    except ModuleNotFoundError as error:
+        raise Failure(f"error: {error.name} is missing: pip install -r requirements-dev.txt") from None
+    try:
+        file, project = stack_file(stack)
+    except ConfigError as error:
+        raise Failure(str(error)) from None
+    return stamps(filter(None, (file, project.file)))
 
 
 def _deploy(stack: str, console: Console) -> tuple[Deployment, float]:
     from rich.status import Status
 
-    try:
-        from abtest.local import DeployError, deploy
-    except ModuleNotFoundError as error:
-        raise Failure(f"error: {error.name} is missing: pip install -r requirements-dev.txt") from None
     from abtest.experiment import ConfigError
+    from abtest.local import DeployError, deploy
 
     started, made = time.perf_counter(), 0
 
@@ -150,141 +165,168 @@ def _is_server(url: str) -> bool:
     try:
         split = urlsplit(url)
         port = split.port
+        (split.hostname or "").encode("idna")
     except ValueError:
         return False
-    has_path = split.path.strip("/") or split.query or split.fragment
-    return bool(split.scheme in {"http", "https"} and split.hostname and port != 0 and not has_path)
+    has_more = split.path.strip("/") or split.query or split.fragment or "@" in split.netloc
+    return bool(split.scheme in {"http", "https"} and split.hostname and port != 0 and not has_more)
 
 
 def _new_log(deployment: Deployment) -> Path:
-    name = f"{deployment.source.stack}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.log"
+    name = f"{deployment.source.stack}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}.log"
     return deployment.source.project.folder / ".abtest" / "access-logs" / name
-
-
-async def _run(deployment: Deployment, console: Console, options: _Options) -> int:
-    from abtest.local.balancer import AccessLog, Balancer, PortError
-    from abtest.local.model_servers import ModelServers
-    from abtest.local.serve import Snapshot, serve
-    from abtest.local.traffic import Tally
-
-    tally, snapshot = Tally(), Snapshot.of(deployment)
-    try:
-        log = AccessLog(options.log_file, tally.add)
-    except OSError as error:
-        raise Failure(f"{options.log_file}: error: cannot be written: {error.strerror}") from None
-    with contextlib.closing(log):
-        try:
-            async with (
-                ModelServers(options.own) as servers,
-                Balancer(log, port=options.port, on_change=console.print) as balancer,
-            ):
-                await serve(snapshot, balancer, servers)
-                _warn_of_silent_servers(balancer, console)
-                failed = await _send(deployment, balancer, tally, console, options.requests) if options.requests else 0
-                console.print(f"Access log: {_near(options.log_file)}", soft_wrap=True)
-                if options.serve:
-                    _invite(deployment, balancer, console, show_secrets=options.show_secrets)
-                    await _follow(deployment, snapshot, balancer, servers, console, options.stack)
-                return 1 if failed else 0
-        except PortError as error:
-            raise Failure(f"error: {error}") from None
 
 
 def _near(file: Path) -> Path:
     return file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
 
 
-def _warn_of_silent_servers(balancer: Balancer, console: Console) -> None:
-    for group in balancer.serving.groups.values():
-        for url, failure in {target.url: target.failure for target in group.targets if target.failure}.items():
-            console.print(
-                f"warning: {group.deployed.variant}: {url} does not pass its health check: {failure}",
-                style="yellow",
-                soft_wrap=True,
-            )
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """Traffic through a deployment. ``own`` maps variants to the user's model servers, ``files`` are the deployed ones
+    with their stamps.
+    """
 
+    deployment: Deployment
+    console: Console
+    stack: str
+    files: Stamps
+    own: Mapping[str, str]
+    log_file: Path
+    show_secrets: bool
 
-async def _send(deployment: Deployment, balancer: Balancer, tally: Tally, console: Console, requests: int) -> int:
-    """Send requests with a progress bar, and print what became of them. Returns how many got no answer."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    async def run(self, *, requests: int, port: int, serve: bool) -> int:
+        """Returns the exit code: 1 if some request got no answer, or a 5xx from behind the load balancer."""
+        from abtest.local.balancer import AccessLog, Balancer, PortError
+        from abtest.local.model_servers import ModelServers
+        from abtest.local.serve import Snapshot, take
+        from abtest.local.traffic import Tally
 
-    from abtest.cli.traffic import show_traffic
-    from abtest.local.traffic import plan, send
+        tally, snapshot = Tally(), Snapshot.of(self.deployment)
+        try:
+            log = AccessLog(self.log_file, tally.add)
+        except OSError as error:
+            raise Failure(f"{self.log_file}: error: cannot be written: {error.strerror}") from None
+        code = 0
+        try:
+            async with (
+                ModelServers(self.own) as servers,
+                Balancer(log, port=port, on_change=self.console.print) as balancer,
+            ):
+                await take(snapshot, balancer, servers)
+                self._warn_of_silent_servers(balancer)
+                if requests:
+                    code = await self._send(balancer, tally, requests)
+                if serve:
+                    self._invite(balancer)
+                    await self._follow(snapshot, balancer, servers)
+        except PortError as error:
+            raise Failure(f"error: {error}") from None
+        finally:
+            log.close()
+        if log.failure:
+            raise Failure(f"{self.log_file}: error: lines are missing: {log.failure.strerror}")
+        return code
 
-    planned, left_out = plan(balancer.serving.deployed.listeners[0].table)
-    columns = (TextColumn("sending requests"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    started = time.perf_counter()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=requests)
-        failed = await send(balancer.serving.ports[0], planned, requests, lambda: progress.advance(task))
-    show_traffic(console, deployment, balancer, tally, left_out, failed, time.perf_counter() - started)
-    return failed
+    def _warn_of_silent_servers(self, balancer: Balancer) -> None:
+        for group in balancer.serving.groups.values():
+            for url, failure in {target.url: target.failure for target in group.targets if target.failure}.items():
+                self.console.print(
+                    f"warning: {group.deployed.variant}: {url} does not pass its health check: {failure}",
+                    style="yellow",
+                    soft_wrap=True,
+                )
 
+    async def _send(self, balancer: Balancer, tally: Tally, requests: int) -> int:
+        """Send requests with a progress bar, and print what became of them."""
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-def _invite(deployment: Deployment, balancer: Balancer, console: Console, *, show_secrets: bool) -> None:
-    """Where it serves, and lines to try."""
-    from abtest.cli.traffic import curl_lines
+        from abtest.cli.traffic import failures, show_traffic
+        from abtest.local.traffic import plan, send
 
-    serving = balancer.serving
-    console.print("\nServing", style="bold")
-    for listener, port in zip(serving.deployed.listeners, serving.ports, strict=True):
-        plain = ", in plain HTTP with X-Forwarded-Proto: https" if listener.protocol == "HTTPS" else ""
-        console.print(f"  {listener.protocol}:{listener.port} at http://localhost:{port}{plain}")
-    console.print("\nTry", style="bold")
-    for line in curl_lines(deployment, balancer, show_secrets=show_secrets):
-        console.print(f"  {line}", soft_wrap=True)
-    file = deployment.source.label
-    console.print(f"\nSave {file} to change the routing; a save that is wrong changes nothing. Ctrl-C ends it.")
+        planned, left_out = plan(balancer.serving.deployed.listeners[0].table)
+        columns = (TextColumn("sending requests"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        started = time.perf_counter()
+        with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as progress:
+            task = progress.add_task("", total=requests)
+            lost = await send(balancer.serving.ports[0], planned, requests, lambda: progress.advance(task))
+        seconds, log = time.perf_counter() - started, str(_near(self.log_file))
+        show_traffic(self.console, self.deployment, balancer, tally, left_out, seconds, log)
+        if lost:
+            self.console.print(f"{lost:,} requests got no answer, or one that broke off.", style="red")
+        return 1 if lost or any(failures(balancer, tally)) else 0
 
+    def _invite(self, balancer: Balancer) -> None:
+        """Where it serves, and lines to try."""
+        from abtest.cli.traffic import curl_lines
 
-async def _follow(
-    deployment: Deployment,
-    snapshot: Snapshot,
-    balancer: Balancer,
-    servers: ModelServers,
-    console: Console,
-    stack: str,
-) -> None:
-    """Serve what the stack file says whenever it is saved, until Ctrl-C."""
-    from abtest.experiment import stack_file
-    from abtest.local.balancer import PortError
-    from abtest.local.serve import redeployments, serve
+        self._show_listeners(balancer)
+        self.console.print("\nTry", style="bold")
+        for line in curl_lines(self.deployment, balancer, show_secrets=self.show_secrets):
+            self.console.print(f"  {line}", soft_wrap=True)
+        file = self.deployment.source.label
+        self.console.print(
+            f"\nSave {file} to change the routing; a save that is wrong changes nothing. Ctrl-C ends it."
+        )
 
-    stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    def _show_listeners(self, balancer: Balancer) -> None:
+        self.console.print("\nServing", style="bold")
+        for listener, port in zip(balancer.serving.deployed.listeners, balancer.serving.ports, strict=True):
+            plain = ", in plain HTTP with X-Forwarded-Proto: https" if listener.protocol == "HTTPS" else ""
+            self.console.print(f"  {listener.protocol}:{listener.port} at http://localhost:{port}{plain}")
 
-    def refuse(problems: str) -> None:
-        console.print(f"{deployment.source.label} is saved, but the last good routing stays:", style="yellow")
-        console.print(problems, soft_wrap=True)
+    async def _follow(self, snapshot: Snapshot, balancer: Balancer, servers: ModelServers) -> None:
+        """Serve what the stack file says whenever it is saved, until Ctrl-C."""
+        stopped = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        tasks = [
+            asyncio.create_task(self._redeploy(snapshot, balancer, servers)),
+            asyncio.create_task(stopped.wait()),
+        ]
+        done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        for task in done:
+            task.result()
 
-    async def follow() -> None:
-        before = snapshot
-        file, project = stack_file(stack)
-        async for found in redeployments(stack, [file, project.file or file]):
-            if isinstance(found, str):
-                refuse(found)
-                continue
+    async def _redeploy(self, before: Snapshot, balancer: Balancer, servers: ModelServers) -> None:
+        from abtest.local.balancer import PortError
+        from abtest.local.serve import redeployments, take
+
+        def say(file: Path) -> None:
+            self._say(f"{file.name} changed, redeploying")
+
+        async for found in redeployments(self.stack, self.files, say):
+            listeners = [(listener.protocol, listener.port) for listener in balancer.serving.deployed.listeners]
             try:
-                await serve(found, balancer, servers)
+                if not isinstance(found, str):
+                    await take(found, balancer, servers)
             except PortError as error:
-                refuse(str(error))
-            else:
-                _show_change(before, found, console)
-                before = found
+                self._refuse(str(error))
+                continue
+            if isinstance(found, str):
+                self._refuse(found)
+                continue
+            self._say("redeployed", style="green")
+            _show_change(before, found, self.console)
+            if listeners != [(listener.protocol, listener.port) for listener in balancer.serving.deployed.listeners]:
+                self._show_listeners(balancer)
+            before = found
 
-    tasks = [asyncio.create_task(follow()), asyncio.create_task(stopped.wait())]
-    done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in waiting:
-        task.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
-    for task in done:
-        task.result()
+    def _refuse(self, problems: str) -> None:
+        self._say("not taken, the last good routing stays:", style="yellow")
+        self.console.print(problems, soft_wrap=True)
+
+    def _say(self, words: str, style: str = "") -> None:
+        self.console.print(f"{datetime.now():%H:%M:%S} {words}", style=style)  # noqa: DTZ005 the user's own clock
 
 
 def _show_change(before: Snapshot, now: Snapshot, console: Console) -> None:
     """The rules that are new or gone after a save."""
-    console.print(f"{datetime.now():%H:%M:%S} redeployed", style="green")  # noqa: DTZ005 the user's own clock
+    if before.routing == now.routing:
+        console.print("  the routing is as it was")
     for sign, rows, others in (("-", before.routing, now.routing), ("+", now.routing, before.routing)):
         for label, name, when, then in rows:
             if (label, name, when, then) not in others:

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from abtest.local import Deployment
     from abtest.local.balancer import Balancer
 
-__all__ = ["curl_lines", "show_traffic"]
+__all__ = ["curl_lines", "failures", "show_traffic"]
+
+
+#: Choices below which nothing is said of a split.
+_FEW = 50
 
 
 def show_traffic(
@@ -27,32 +31,35 @@ def show_traffic(
     balancer: Balancer,
     tally: Tally,
     left_out: Sequence[Route],
-    failed: int,
     seconds: float,
+    log: str,
 ) -> None:
-    """The share seen beside the share asked for, by route and variant."""
-    sent = sum(route.statuses.total() for route in tally.routes.values())
-    console.print(f"\nTraffic: {sent:,} requests in {seconds:.1f} s", style="bold")
+    """The share seen beside the share asked for, by route and variant. The verdict comes last."""
+    console.print(f"\nTraffic: {tally.total:,} requests in {seconds:.1f} s", style="bold")
     console.print(_table(deployment, balancer, tally))
     if deployment.experiment.stickiness_seconds:
         console.print(
-            "Shares are of choices: a request whose cookie keeps it with its variant is none. "
-            "Half of the clients keep their cookies.",
-            style="dim",
-            soft_wrap=True,
+            "Only a request without a cookie is a choice; half of the clients keep their cookies.", style="dim"
         )
-    console.print(_verdict(balancer, tally), soft_wrap=True)
     for route in left_out:
         console.print(f"Not tried from here: {route}", style="dim", soft_wrap=True)
-    if failed:
-        console.print(f"{failed:,} requests got no answer.", style="red")
+    console.print(f"Access log: {log}", style="dim", soft_wrap=True)
+    for variant, failed, of in failures(balancer, tally):
+        console.print(f"{variant} failed: {failed:,} of {of:,} requests were answered with 5xx.", style="red")
+    console.print(_verdict(balancer, tally), soft_wrap=True)
+
+
+def failures(balancer: Balancer, tally: Tally) -> Iterator[tuple[str, int, int]]:
+    """Variant, requests answered with 5xx, and all requests, where there are any of the former."""
+    for arn, variant in _variants(balancer).items():
+        failed, of = tally.failures(arn)
+        if failed:
+            yield variant, failed, of
 
 
 def _table(deployment: Deployment, balancer: Balancer, tally: Tally) -> Table:
-    numbers = frozenset({"asked", "seen", "choices", "requests"})
-    table = columns(
-        "route", "variant", "asked", "seen", "95 % interval", "choices", "requests", "answers", right=numbers
-    )
+    numbers = frozenset({"asked", "seen", "choices"})
+    table = columns("route", "variant", "asked", "seen", "95 % interval", "choices", "answers", right=numbers)
     variants = _variants(balancer)
     overrides = deployment.experiment.override_priorities.values()
     for route in balancer.serving.deployed.listeners[0].table.routes:
@@ -60,48 +67,56 @@ def _table(deployment: Deployment, balancer: Balancer, tally: Tally) -> Table:
         if found is None:
             continue
         name = "override" if route.priority in overrides else route.name or ""
-        first = [f"{route.label} {name}".strip()]
-        answers = ", ".join(f"{status}: {count:,}" for status, count in sorted(found.statuses.items()))
+        title = f"{route.label} {name}".strip()
         if not route.action.shares:
             what = f"{route.action.kind} {route.action.status}"
-            table.add_row(*first, what, "", "", "", "", f"{found.statuses.total():,}", answers)
+            table.add_row(title, what, "", "", "", "", _answers(found, "-"))
         for arn in sorted(route.action.shares, key=variants.__getitem__):
-            table.add_row(*(first or [""]), variants[arn], *_share(route, found, arn), answers)
-            first, answers = [], ""
+            table.add_row(title, variants[arn], *_share(route, found, arn), _answers(found, arn))
+            title = ""
     return table
 
 
-def _share(route: Route, found: RouteTraffic, arn: str) -> tuple[str, str, str, str, str]:
+def _answers(found: RouteTraffic, group: str) -> str:
+    return ", ".join(f"{status}: {count:,}" for status, count in found.statuses(group).items())
+
+
+def _share(route: Route, found: RouteTraffic, arn: str) -> tuple[str, str, str, str]:
     chosen, of = found.chosen[arn], found.chosen.total()
     low, high = interval(chosen, of)
     is_split = len(route.action.shares) > 1
     return (
         percent(route.action.shares[arn]),
         f"{chosen / of * 100:.1f} %" if of else "-",
-        f"{low * 100:.1f} to {high * 100:.1f} %" if is_split else "",
+        f"{low * 100:.1f} to {high * 100:.1f}" if is_split else "",
         f"{chosen:,}",
-        f"{found.requests[arn]:,}",
     )
 
 
 def _verdict(balancer: Balancer, tally: Tally) -> str:
     """Whether the shares asked for lie in the intervals of the shares seen."""
-    variants = _variants(balancer)
-    outside, compared = [], 0
-    for route in balancer.serving.deployed.listeners[0].table.routes:
-        found = tally.routes.get(route.priority or 0)
-        if found is None or len(route.action.shares) < 2:
-            continue
-        for arn, share in route.action.shares.items():
-            low, high = interval(found.chosen[arn], found.chosen.total())
-            compared += 1
-            if not low <= share <= high:
-                outside.append(f"{variants[arn]} on {route}")
-    if not compared:
+    routes = balancer.serving.deployed.listeners[0].table.routes
+    splits = [(route, tally.routes[n]) for route in routes if (n := route.priority or 0) in tally.routes]
+    splits = [(route, found) for route, found in splits if len(route.action.shares) > 1]
+    if not splits:
         return "There is no split to compare: every route leads to one place."
+    told = [(route, found) for route, found in splits if found.chosen.total() >= _FEW]
+    if not told:
+        return f"Too few choices to tell whether the split is as asked (fewer than {_FEW}); send more requests."
+    outside = [str(route) for route, found in told if not _fits(route, found)]
     if not outside:
         return "The split is as asked: every share asked for lies in its interval."
-    return f"Outside of its interval: {', '.join(outside)}. By chance that happens to 1 interval in 20."
+    return (
+        f"The split of {' and of '.join(outside)} lies outside of its interval. By chance that happens in one run of "
+        "about 20: run it again to see."
+    )
+
+
+def _fits(route: Route, found: RouteTraffic) -> bool:
+    intervals = (
+        (share, interval(found.chosen[arn], found.chosen.total())) for arn, share in route.action.shares.items()
+    )
+    return all(low <= share <= high for share, (low, high) in intervals)
 
 
 def _variants(balancer: Balancer) -> dict[str, str]:

@@ -10,6 +10,14 @@ from typing import Self
 
 __all__ = ["ModelServers"]
 
+#: Runs a program that ends when its standard input does, so that it never outlives the process that started it.
+_UNTIL_STDIN_ENDS = """
+import os, runpy, sys, threading
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
 
 class ModelServers:
     """A URL for each variant, from within ``async with``, which ends what was started.
@@ -41,8 +49,9 @@ class ModelServers:
     async def _start(self, variant: str) -> str:
         program = Path(__file__).parent.parent / "sample" / "server.py"
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(program), "--host", "127.0.0.1", "--port", "0", "--version", variant),
-            stdin=asyncio.subprocess.DEVNULL,
+            *(sys.executable, "-c", _UNTIL_STDIN_ENDS, str(program)),
+            *("--host", "127.0.0.1", "--port", "0", "--version", variant),
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for the balancer, which ends them
         )

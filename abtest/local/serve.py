@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -19,11 +20,12 @@ from abtest.local.program import DeployError
 from abtest.routing import RoutingTable
 from abtest.routing.render import rows
 
-__all__ = ["Snapshot", "redeployments", "serve"]
+__all__ = ["Snapshot", "redeployments", "stamps", "take"]
 
 _LOOK_SECONDS = 0.3
 
 Row = tuple[str, str, tuple[str, ...], str]
+Stamps = Mapping[Path, tuple[int, int] | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,39 +50,46 @@ class Snapshot:
         )
 
 
-async def serve(snapshot: Snapshot, balancer: Balancer, servers: ModelServers) -> None:
+async def take(snapshot: Snapshot, balancer: Balancer, servers: ModelServers) -> None:
     """Serve a snapshot from now on. Raises PortError."""
     deployed = Deployed.from_described(snapshot.described)
     urls = await servers.urls(group.variant for group in deployed.groups.values())
     await balancer.serve(deployed, urls, snapshot.own_names)
 
 
-async def redeployments(stack: str, files: Sequence[Path]) -> AsyncIterator[Snapshot | str]:
-    """A new snapshot, or what is wrong in words, each time one of the files is saved.
+async def redeployments(stack: str, before: Stamps, on_change: Callable[[Path], None]) -> AsyncIterator[Snapshot | str]:
+    """A new snapshot, or what is wrong in words, each time a file is other than before; ``on_change`` is told first.
 
     It is made in a child process: the program runs as fresh as at the start, and this process goes on serving.
     """
-    before = _stamps(files)
-    with ProcessPoolExecutor(
-        1, multiprocessing.get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN), max_tasks_per_child=1
-    ) as pool:
-        while True:
-            await asyncio.sleep(_LOOK_SECONDS)
-            if (now := _stamps(files)) != before:
-                before = now
-                yield await asyncio.get_running_loop().run_in_executor(pool, _redeploy, stack)
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        now = stamps(before)
+        if changed := [file for file in before if now[file] != before[file]]:
+            before = now
+            on_change(changed[0])
+            yield await _redeployed(stack)
 
 
-def _stamps(files: Sequence[Path]) -> list[tuple[int, int] | None]:
-    """Size and time of each file; None for one that is not there at the moment, as while an editor saves it."""
-    found: list[tuple[int, int] | None] = []
+async def _redeployed(stack: str) -> Snapshot | str:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(pool, _redeploy, stack)
+        except BrokenProcessPool:
+            return "the process that deploys it was ended before it was done; save again"
+
+
+def stamps(files: Iterable[Path]) -> Stamps:
+    """Time and size of each file; None for one that is not there at the moment, as while an editor saves it."""
+    found: dict[Path, tuple[int, int] | None] = {}
     for file in files:
         try:
             status = file.stat()
         except OSError:
-            found.append(None)
+            found[file] = None
         else:
-            found.append((status.st_mtime_ns, status.st_size))
+            found[file] = (status.st_mtime_ns, status.st_size)
     return found
 
 
@@ -89,3 +98,5 @@ def _redeploy(stack: str) -> Snapshot | str:
         return Snapshot.of(deploy(stack))
     except (ConfigError, DeployError) as error:
         return str(error)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 whatever the program does, what is served goes on
+        return f"{type(error).__name__}: {error}"

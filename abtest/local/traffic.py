@@ -102,13 +102,16 @@ async def _visit(
 
 @dataclass
 class RouteTraffic:
-    """What the access log says of one route. ``chosen`` counts choices by weight, so not the requests whose cookie
-    decided; both are by target group ARN. ``statuses`` count the load balancer's answers.
+    """What the access log says of one route, by target group ARN ("-" where there is none). ``chosen`` counts choices
+    by weight, so not the requests whose cookie decided; ``answers`` counts statuses.
     """
 
     chosen: Counter[str] = field(default_factory=Counter)
-    requests: Counter[str] = field(default_factory=Counter)
-    statuses: Counter[int] = field(default_factory=Counter)
+    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
+
+    def statuses(self, group: str) -> dict[int, int]:
+        """How many answers of a group had which status, in the order of statuses."""
+        return {status: n for (arn, status), n in sorted(self.answers.items()) if arn == group}
 
 
 class Tally:
@@ -117,14 +120,21 @@ class Tally:
     def __init__(self) -> None:
         self.routes: dict[int, RouteTraffic] = {}
 
+    @property
+    def total(self) -> int:
+        return sum(route.answers.total() for route in self.routes.values())
+
+    def failures(self, group: str) -> tuple[int, int]:
+        """How many requests to a group were answered with 5xx, and how many there were."""
+        found = [(s, n) for r in self.routes.values() for s, n in r.statuses(group).items()]
+        return sum(n for status, n in found if status >= 500), sum(n for _, n in found)
+
     def add(self, entry: Entry) -> None:
         if entry.priority == "-":
             return
         route = self.routes.setdefault(int(entry.priority), RouteTraffic())
-        route.statuses[entry.status] += 1
-        if entry.group != "-":
-            route.requests[entry.group] += 1
-            route.chosen[entry.group] += entry.is_new
+        route.answers[entry.group, entry.status] += 1
+        route.chosen[entry.group] += entry.is_new
 
 
 def interval(hits: int, of: int) -> tuple[float, float]:

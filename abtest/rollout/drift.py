@@ -73,9 +73,7 @@ def _both(where: str, verb: str, live: str, declared: str) -> str:
 
 
 def _called(route: Route) -> str:
-    if route.priority is None:
-        return "default"
-    return f"rule {route.label} ({route.name})" if route.name else f"rule {route.label}"
+    return "default" if route.priority is None else str(route)
 
 
 def _when(route: Route) -> str:

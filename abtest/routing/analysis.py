@@ -14,7 +14,7 @@ from abtest.routing.inclusion import BUDGET, includes
 from abtest.routing.request import Request
 from abtest.routing.table import Decision, Route, RoutingTable
 
-__all__ = ["Loop", "Shadow", "redirect_loops", "shadows", "sticky_lag", "unreached", "warnings"]
+__all__ = ["Loop", "Shadow", "duration", "redirect_loops", "shadows", "sticky_lag", "unreached", "warnings"]
 
 #: Redirects in a row after which every client has given up: browsers do after 20, curl after 50.
 HOPS = 50
@@ -156,15 +156,15 @@ def sticky_lag(seconds: int) -> str:
     """What stickiness means for a shift, in words."""
     if not seconds:
         return "a shift or a rollback holds from the next request on"
-    return f"after a shift or a rollback, clients keep their variant for up to {_duration(seconds)}"
+    return f"after a shift or a rollback, clients keep their variant for up to {duration(seconds)}"
 
 
-def _duration(seconds: int) -> str:
-    size, unit = next(
-        (s, u) for s, u in ((DAY, "day"), (3600, "hour"), (60, "minute"), (1, "second")) if seconds % s == 0
-    )
-    count = seconds // size
-    return f"{count} {unit}{'s' * (count != 1)}"
+def duration(seconds: int) -> str:
+    """A time in the largest unit that gives at least two: 90 seconds, 60 minutes, 7 days."""
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= 2 * size and seconds % size == 0:
+            return f"{seconds // size} {unit}s"
+    return f"{seconds} second{'s' * (seconds != 1)}"
 
 
 # Warnings -------------------------------------------------------------------------------------------------------------

@@ -105,7 +105,8 @@ def _request(chosen: Iterable[tuple[Condition, str]]) -> Request:
 
 def _texts(condition: Condition, others: Sequence[Condition], source_ip: Address | None, budget: int) -> list[str]:
     """Texts that meet a condition: with ``others`` first those that meet none of them, else the plainest first."""
-    rivals = dict.fromkeys(c for c in others if (c.kind, c.name.lower()) == (condition.kind, condition.name.lower()))
+    field = condition.kind, condition.name.lower()
+    rivals = dict.fromkeys(c for c in others if (c.kind, c.name.lower()) == field and is_known(c))
     if condition.kind == "method":
         return sorted(condition.values, key=lambda method: any(method in rival.values for rival in rivals))
     if condition.kind == "source-ip":

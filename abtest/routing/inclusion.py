@@ -89,8 +89,11 @@ def is_known(condition: Condition) -> bool:
 
 
 def is_possible(condition: Condition) -> bool:
-    """Whether some request can meet a condition; an opaque regular expression gets the benefit of the doubt."""
-    return condition.kind in {"method", "source-ip"} or is_opaque(condition) or bool(_words(condition))
+    """Whether some request can meet a condition; opaque regular expressions and unknown values get the benefit of the
+    doubt.
+    """
+    is_open = condition.kind in {"method", "source-ip"} or is_opaque(condition) or not is_known(condition)
+    return is_open or bool(_words(condition))
 
 
 def remaining(inner: Condition, outers: Iterable[Condition]) -> list[Network]:

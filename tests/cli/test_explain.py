@@ -113,6 +113,49 @@ def test_a_saved_answer_of_the_api_is_shown_without_its_token(capsys: Capsys, tm
 
 
 @pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"Rules": []}', "the default rule is missing, so this is a part of the rules; save them all"),
+        ('{"Rules": [{"Priority": "1", "Actions": []}]}', "this is not what"),
+        ("[" * 100_000, "this is not what"),
+        (
+            '{"Rules": [{"Priority": "default", "Actions": [{"Type": "forward", "TargetGroupArn": "a"}], "Conditions": '
+            '[{"Field": "source-ip", "SourceIpConfig": {"Values": ["10.0.0.1/8x"]}}]}]}',
+            "this is not what",
+        ),
+    ],
+)
+def test_a_saved_answer_that_is_none_is_one_message(capsys: Capsys, tmp_path: Path, text: str, message: str) -> None:
+    saved = tmp_path / "rules.json"
+    saved.write_text(text)
+    ran = run_here(capsys, "explain", "--from-json", str(saved), "--path", "/x")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith(f"{saved}: error: {message}")
+
+
+def test_requests_that_cannot_be_read_are_one_message(capsys: Capsys, tmp_path: Path) -> None:
+    (tmp_path / "lines").write_bytes(b"\xff\xfe")
+    ran = run_here(capsys, "explain", "--requests", str(tmp_path / "lines"))
+    assert (ran.code, ran.err) == (1, f"{tmp_path / 'lines'}: error: is not UTF-8 text; save it as UTF-8\n")
+    (tmp_path / "deep").write_text("[" * 100_000 + "\n")
+    ran = run_here(capsys, "explain", "--requests", str(tmp_path / "deep"))
+    assert (ran.code, json.loads(ran.out)["error"][:7]) == (1, "no JSON")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--path", "/x", "--format", "mermaid"],
+        ["--path", "/x", "--requests", "-"],
+        ["--requests", "-", "--format", "markdown"],
+    ],
+)
+def test_what_would_be_ignored_is_refused(capsys: Capsys, arguments: list[str]) -> None:
+    ran = run_here(capsys, "explain", *arguments)
+    assert (ran.code, ran.out) == (1, "")
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--path", "x"], 'error: path: \'x\' must start with "/" and hold no "?", "#" or space\n'),

@@ -59,7 +59,7 @@ def test_every_request_is_answered_and_logged_once(sent: Sent) -> None:
 
 
 def test_each_route_gets_its_part(sent: Sent) -> None:
-    counts = {priority: route.statuses.total() for priority, route in sent.tally.routes.items()}
+    counts = {priority: route.answers.total() for priority, route in sent.tally.routes.items()}
     assert counts == {0: 420, 10: 60, 20: 60, 30: 60}
 
 

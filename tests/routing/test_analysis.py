@@ -216,7 +216,7 @@ def test_a_loop_is_told_with_the_address_that_shows_it() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words_"),
-    [(1, "1 second"), (90, "90 seconds"), (1800, "30 minutes"), (3600, "1 hour"), (90_000, "25 hours"), (604_800, "7 days")],
+    [(1, "1 second"), (90, "90 seconds"), (1800, "30 minutes"), (3600, "60 minutes"), (90_000, "25 hours"), (604_800, "7 days")],
 )  # fmt: skip
 def test_the_lag_of_a_shift_is_told_in_the_largest_whole_unit(seconds: int, words_: str) -> None:
     assert sticky_lag(seconds) == f"after a shift or a rollback, clients keep their variant for up to {words_}"
@@ -232,3 +232,14 @@ def test_only_stickiness_of_more_than_a_day_is_doubtful() -> None:
         "abtest:stickinessSeconds: after a shift or a rollback, clients keep their variant for up to 86401 seconds, and "
         "a bad model keeps its own as long; 86400 (a day) or less frees them sooner"
     ]
+
+
+def test_a_rule_with_an_encrypted_value_is_looked_at_with_the_others() -> None:
+    secret = {"secure": "v1:abc"}
+    whens: list[dict[str, Any]] = [
+        {"sourceIp": [secret]},
+        {"path": ["/v2/*"]},
+        {"path": ["/v2/x", "/v3/*"]},
+        {"path": [secret]},
+    ]
+    assert shadows(table_of(*whens)) == ()

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,7 +75,7 @@ def _seconds(value: float) -> str:
 
 def _instant(moment: float) -> str:
     """To the millisecond, padded with zeros to microseconds."""
-    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%S}.{int(moment * 1000) % 1000:03d}000Z"
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "000Z"
 
 
 def _quoted(text: str) -> str:
@@ -86,7 +87,10 @@ def _as_hex(match: re.Match[str]) -> str:
 
 
 class AccessLog:
-    """Writes entries to ``path``, at most half a second late; tells ``on_entry`` of each at once."""
+    """Writes entries to ``path``, at most half a second late; tells ``on_entry`` of each at once.
+
+    Where the disk takes no more, ``failure`` says why, and the requests go on without their lines.
+    """
 
     def __init__(self, path: Path, on_entry: Callable[[Entry], Any] = lambda _: None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,18 +98,29 @@ class AccessLog:
         self.on_entry = on_entry
         self._file: TextIO = path.open("a", encoding="utf-8")
         self._flush: asyncio.TimerHandle | None = None
+        self.failure: OSError | None = None
 
     def write(self, elb: str, entry: Entry) -> None:
-        self._file.write(entry.line(elb))
+        with self._on_disk():
+            self._file.write(entry.line(elb))
         if self._flush is None:
             self._flush = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self._flushed)
         self.on_entry(entry)
 
     def _flushed(self) -> None:
         self._flush = None
-        self._file.flush()
+        with self._on_disk():
+            self._file.flush()
 
     def close(self) -> None:
         if self._flush is not None:
             self._flush.cancel()
-        self._file.close()
+        with self._on_disk():
+            self._file.close()
+
+    @contextmanager
+    def _on_disk(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.failure = self.failure or error

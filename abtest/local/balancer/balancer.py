@@ -41,7 +41,7 @@ class Balancer:
     def __init__(self, log: AccessLog, *, port: int = 0, on_change: Callable[[str], None] = lambda _: None) -> None:
         self._log, self._port, self._on_change = log, port, on_change
         self._cookies = GroupCookies()
-        self._targets: dict[tuple[str, str], Target] = {}
+        self._targets: dict[tuple[str, str, str], Target] = {}
         self._open: list[tuple[asyncio.Server, Server]] = []
         self._checks: list[asyncio.Task[None]] = []
 
@@ -64,11 +64,11 @@ class Balancer:
             arn: Group(group, urls[group.variant], self._targets, self._on_change)
             for arn, group in deployed.groups.items()
         }
-        await asyncio.gather(*(group.check(self._session) for group in groups.values()))
         opened = await self._open_listeners(range(len(self._open), len(deployed.listeners)))
+        await asyncio.gather(*(group.check(self._session) for group in groups.values()))
         await self._close_listeners(len(deployed.listeners))
         self._open += opened
-        self._targets = {(target.id, target.url): target for group in groups.values() for target in group.targets}
+        self._targets = {(arn, target.id, target.url): target for arn, g in groups.items() for target in g.targets}
         self.serving = Serving(
             deployed=deployed,
             groups=groups,

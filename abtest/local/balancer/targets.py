@@ -51,11 +51,15 @@ class Group:
     """
 
     def __init__(
-        self, deployed: TargetGroup, url: str, known: Mapping[tuple[str, str], Target], on_change: Callable[[str], None]
+        self,
+        deployed: TargetGroup,
+        url: str,
+        known: Mapping[tuple[str, str, str], Target],
+        on_change: Callable[[str], None],
     ) -> None:
         self.deployed = deployed
         #: Targets that stay registered keep their health, and their count of outstanding requests.
-        self.targets = tuple(known.get((name, url)) or Target(name, url) for name, _ in deployed.targets)
+        self.targets = tuple(known.get((deployed.arn, name, url)) or Target(name, url) for name, _ in deployed.targets)
         self._on_change = on_change
         self._turn = 0
 
@@ -109,5 +113,7 @@ class Group:
             return f"{check.path} does not answer within {check.timeout} s"
         except aiohttp.ClientConnectorError as error:
             return f"cannot connect ({error.strerror})"
+        except aiohttp.ClientResponseError:
+            return f"{check.path} answers something that is not HTTP"
         except (aiohttp.ClientError, OSError) as error:
             return str(error)

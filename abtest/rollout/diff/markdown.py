@@ -15,7 +15,6 @@ from abtest.rollout.diff.traffic import asks_for
 from abtest.rollout.diff.wording import (
     action_words,
     called,
-    duration,
     listed,
     replacement_words,
     request_words,
@@ -25,6 +24,7 @@ from abtest.rollout.diff.wording import (
     with_points,
 )
 from abtest.routing import Route
+from abtest.routing.analysis import duration
 from abtest.routing.render import code, table_row
 
 __all__ = ["as_markdown"]

@@ -11,13 +11,13 @@ from abtest.rollout.diff.wording import (
     MAIN,
     action_words,
     called,
-    duration,
     listed,
     replacement_words,
     setting_words,
     update_words,
 )
 from abtest.routing import Action, percent
+from abtest.routing.analysis import duration
 
 __all__ = ["summary"]
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from itertools import islice
 
+from abtest.experiment.types import SECRET
 from abtest.rollout.diff.overlap import are_apart, narrowed
 from abtest.routing import Request, Route, RoutingTable, example
 from abtest.routing.conditions import Condition
@@ -42,7 +43,7 @@ def asks_for(route: Route) -> Asked:
 def _normal(condition: Condition, route: Route) -> Hashable:
     values: Sequence[Hashable] = condition.values
     if not is_known(condition):  # all that is known of what is encrypted is whose it is
-        values = [route.name]
+        values = [(SECRET, route.name), *condition.values]
     elif condition.kind == "query":
         values = [(None if key is None else key.lower(), text.lower()) for key, text in condition.values]
     elif condition.kind == "source-ip":

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, Self
 
 from abtest.experiment import Experiment, Project, Source, load
+from abtest.experiment.engine_text import decoded
 from abtest.experiment.engine_yaml import parse
 from abtest.experiment.problems import NAMESPACE
 from abtest.experiment.types import Secret
@@ -27,7 +27,7 @@ class Version:
 
     experiment: Experiment
     scripts: Mapping[str, bytes] = field(default_factory=dict)
-    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    elsewhere: Mapping[str, Any] = field(default_factory=dict)
     encrypted: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -36,9 +36,9 @@ class Version:
         source = Source.from_file(file, project)
         experiment, _ = load(source)
         stack = parse(file.read_text(encoding="utf-8")).value
-        others = {key: str(value) for key, value in source.values.items() if not key.startswith(f"{NAMESPACE}:")}
+        others = {key: decoded(text) for key, text in source.values.items() if not key.startswith(f"{NAMESPACE}:")}
         if stack.get("environment"):
-            others["environment"] = json.dumps(stack["environment"])
+            others["environment"] = stack["environment"]
         return cls(
             experiment=experiment,
             scripts={name: (project.folder / script).read_bytes() for name, script in scripts_of(experiment).items()},

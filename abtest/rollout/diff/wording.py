@@ -10,13 +10,13 @@ from abtest.rollout.diff.replacement import Replacement
 from abtest.rollout.diff.settings import Setting
 from abtest.rollout.diff.updates import Updates
 from abtest.routing import Action, Request, Route, percent
+from abtest.routing.analysis import duration
 from abtest.routing.render import code
 
 __all__ = [
     "MAIN",
     "action_words",
     "called",
-    "duration",
     "listed",
     "replacement_words",
     "request_words",
@@ -72,14 +72,6 @@ def shortened(text: str, longest: int) -> str:
 def _points(change: Fraction) -> str:
     sign = "+" if change > 0 else "\N{MINUS SIGN}"
     return f" ({sign}{percent(abs(change)).removesuffix(' %')})" if change else ""
-
-
-def duration(seconds: int) -> str:
-    """A time in the largest unit that gives at least two: 90 seconds, 60 minutes, 7 days."""
-    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if seconds >= 2 * size and seconds % size == 0:
-            return f"{seconds // size} {unit}s"
-    return f"{seconds} second{'s' * (seconds != 1)}"
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:

@@ -23,7 +23,7 @@ from tests.local.balancer.harness import (
 def _serve_and_live_on(site: Site, a: ModelServer, b: ModelServer, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     site.serve(deployed(idle_timeout=0.3), a, b)
     yield
-    assert not caplog.records
+    assert not caplog.get_records("call")
 
 
 def _fails(site: Site, request: str, status: int, length: int | None = None) -> None:

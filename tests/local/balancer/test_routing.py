@@ -178,7 +178,7 @@ def test_a_client_whose_group_is_gone_is_split_anew(site: Site, a: ModelServer, 
 def test_a_changed_cookie_is_invalid(site: Site, a: ModelServer, b: ModelServer) -> None:
     site.serve(STICKY, a, b)
     value = cookies(site.ask("GET /"))["AWSALBTG"]
-    for n, changed in enumerate((value[:-8] + "AAAAAAA=", value.replace("=", "%3D"), "x", "", "caf\xe9"), 2):
+    for n, changed in enumerate((value[:-8] + "AAAAAAA=", value + "%3D", "x", "", "caf\xe9"), 2):
         reply = site.ask(f"GET /\nCookie: AWSALBTG={changed}")
         assert (reply.status, len(cookies(reply))) == (200, 2)
         assert site.logged(n).error_reason == "AWSALBTGCookieInvalid"

@@ -222,7 +222,12 @@ def test_the_last_healthy_target_gets_all_requests(site: Site, a: ModelServer, b
 
 
 @pytest.mark.parametrize(
-    ("change", "why"), [("stop", "Connect"), ("slow", "/healthz does not answer within 0.2 s"), ("garbage", "400")]
+    ("change", "why"),
+    [
+        ("stop", "Connect"),
+        ("slow", "/healthz does not answer within 0.2 s"),
+        ("garbage", "/healthz answers something that is not HTTP"),
+    ],
 )
 def test_a_check_says_why_it_failed(site: Site, a: ModelServer, b: ModelServer, change: str, why: str) -> None:
     async def slow(*_: Any) -> None:

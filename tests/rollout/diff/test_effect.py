@@ -12,7 +12,7 @@ from abtest.rollout.diff.effect import compare
 from abtest.rollout.diff.settings import Setting
 from abtest.rollout.diff.summary import summary
 from abtest.rollout.diff.version import Version
-from abtest.rollout.diff.wording import duration
+from abtest.routing.analysis import duration
 from tests.configs import VARIANT, rule, variant, write_stack
 from tests.rollout.diff.cases import BASE, THREE, effect, version
 
@@ -192,3 +192,41 @@ def test_rules_with_different_secrets_are_not_taken_for_one_another(tmp_path: Pa
     two = STACK + "    s: {priority: 2, when: {header: {X-Key: [{secure: CCC}]}}, respond: {status: 404}}\n"
     found = compare(read(tmp_path, two), read(tmp_path, STACK))
     assert [move.before.name for move in found.moves] == ["s"]
+
+
+ENCRYPTED = "{secure: AAABAA}"
+PLAIN = """\
+config:
+  abtest:weights: {a: 1, b: 1}
+  abtest:variants:
+    a: {port: 80, targets: {external: ip}}
+    b: {port: 80, targets: {external: ip}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (f"m: {{priority: 10, when: {{header: {{X: [b, {ENCRYPTED}]}}}}, forward: a}}", f"m: {{priority: 10, when: {{header: {{X: [c, {ENCRYPTED}]}}}}, forward: a}}"),
+        (f"m: {{priority: 10, when: {{path: [{ENCRYPTED}]}}, forward: a}}", f"m: {{priority: 10, when: {{path: [{ENCRYPTED}]}}, forward: b}}"),
+        (
+            f"c: {{priority: 10, when: {{header: {{X: [b]}}}}, forward: a}}\n    b: {{priority: 20, when: {{header: {{X: [{ENCRYPTED}]}}}}, forward: a}}",
+            f"c: {{priority: 10, when: {{header: {{X: [b]}}}}, forward: a}}\n    b: {{priority: 20, when: {{header: {{X: [{ENCRYPTED}]}}}}, forward: b}}",
+        ),
+    ],
+)  # fmt: skip
+def test_a_change_of_a_rule_with_an_encrypted_value_is_a_change(tmp_path: Path, before: str, after: str) -> None:
+    sides = []
+    for name, rules in (("before", before), ("after", after)):
+        (tmp_path / name).mkdir()
+        sides.append(read(tmp_path / name, PLAIN + f"  abtest:rules:\n    {rules}\n"))
+    assert compare(*sides).is_change
+    assert not compare(sides[0], sides[0]).is_change
+
+
+def test_the_order_of_keys_elsewhere_is_no_change(tmp_path: Path) -> None:
+    sides = []
+    for name, tags in (("before", "{x: 1, y: 2}"), ("after", "{y: 2, x: 1}")):
+        (tmp_path / name).mkdir()
+        sides.append(read(tmp_path / name, PLAIN + f"  aws:defaultTags: {{tags: {tags}}}\n"))
+    assert not compare(*sides).is_change
