@@ -15,7 +15,12 @@ VARIANT = {"port": 8080, "targets": {"external": "ip"}}
 
 def config(**changes: Any) -> dict[str, Any]:
     """Two variants, half and half, with ``changes`` by key (without its namespace; None takes a key out)."""
-    keys: dict[str, Any] = {"weights": {"a": 50, "b": 50}, "variants": {"a": VARIANT, "b": VARIANT}, **changes}
+    keys: dict[str, Any] = {
+        "weights": {"a": 50, "b": 50},
+        "variants": {"a": VARIANT, "b": VARIANT},
+        "guardrails": {},
+        **changes,
+    }
     return {"aws:region": "us-east-1"} | {f"abtest:{key}": v for key, v in keys.items() if v is not None}
 
 

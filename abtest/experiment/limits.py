@@ -91,6 +91,8 @@ RESPONSE_STATUS = Range(
     high=599,
     source="API FixedResponseActionConfig: 2xx, 4xx or 5xx",
 )
+MAX_STEP = Range(what="step", low=1, high=100, unit="points", source="points of a share")
+MIN_HEALTHY = Range(what="healthy targets", low=1, high=1000, source="ALB guide load-balancer-limits: targets a group")
 DNS_WEIGHT = Range(what="weight of a record", low=0, high=255, source="Route 53 API ResourceRecordSet")
 ROOT_VOLUME = Range(
     what="root volume",
@@ -307,6 +309,14 @@ SET_IDENTIFIER = Shape(
     says="ASCII characters",
     source="Route 53 API ResourceRecordSet",
 )
+INSTANT = Shape(
+    what="point in time",
+    # As it is written, or as the engine hands over what is written without quotes (Go's time.Time.String).
+    pattern=r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| ?[+-]\d\d:?\d\d( \S+)?)$",
+    says="a time with its zone, such as 2026-11-22T20:00:00Z",
+    source="RFC 3339",
+)
+REASON = Shape(what="reason", pattern=r"^.*\S.*$", longest=256, says="some words", source="for whoever reads it later")
 
 # Networks and sizes -------------------------------------------------------------------------------------------------
 

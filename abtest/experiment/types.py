@@ -18,6 +18,8 @@ __all__ = [
     "SECRET",
     "Dns",
     "Experiment",
+    "Guardrails",
+    "GuardrailsOverride",
     "HealthCheck",
     "Launch",
     "Listener",
@@ -350,6 +352,24 @@ class Dns(Section, frozen=True, kw_only=True):
     ) = None
 
 
+class GuardrailsOverride(Section, frozen=True, kw_only=True):
+    """For emergencies: no guardrail holds until a point in time."""
+
+    reason: Annotated[str, limits.REASON.meta("Why, for whoever reads the file later; it is exported.")]
+    until: Annotated[str, limits.INSTANT.meta("Until when, at most 24 hours ahead.")]
+
+
+class Guardrails(Section, frozen=True, kw_only=True):
+    """What every update of traffic is held to, by whatever way it comes."""
+
+    max_step: Annotated[
+        int, limits.MAX_STEP.meta("Points of share that a variant but the control may gain on a route in one update.")
+    ] = 25
+    require_healthy: Annotated[bool, Meta(description="A variant that gains share has healthy targets.")] = True
+    min_healthy: Annotated[int, limits.MIN_HEALTHY.meta("How many of them.")] = 1
+    override: Annotated[GuardrailsOverride, Meta(description="Switches the guardrails off for a while.")] | None = None
+
+
 State = Literal["live", "warm", "off"]
 
 
@@ -378,6 +398,13 @@ class Experiment(Section, frozen=True, kw_only=True):
     listener: Annotated[Listener, Meta(description="Port and certificate.")] = field(default_factory=Listener)
     override: Annotated[Override, Meta(description="Header that forces a variant; off when absent.")] | None = None
     dns: Annotated[Dns, Meta(description="Route 53 record; none when absent.")] | None = None
+    guardrails: (
+        Annotated[Guardrails, Meta(description="What every update of traffic is held to; nothing when absent.")] | None
+    ) = None
+    held: Annotated[
+        tuple[VariantName, ...],
+        Meta(description="Variants that may not gain share; a rollback writes it."),
+    ] = ()
     deletion_protection: Annotated[bool, Meta(description="AWS refuses to delete the load balancer.")] = False
     idle_timeout_seconds: Annotated[int, limits.IDLE_TIMEOUT.meta("A connection without data is closed after it.")] = 60
     tags: Annotated[

@@ -11,23 +11,26 @@ from abtest.rollout.hidden import hide
 from abtest.rollout.session import AwsError
 from abtest.routing import RoutingTable
 
-__all__ = ["Live", "read_live"]
+__all__ = ["Live", "main_listener", "read_live"]
 
 # As abtest/stack/tags.py writes them.
-EXPERIMENT, VARIANT, RULE = "abtest:experiment", "abtest:variant", "abtest:rule"
+EXPERIMENT, VARIANT, RULE, HELD = "abtest:experiment", "abtest:variant", "abtest:rule", "abtest:held"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Live:
     """A deployed listener. ``table`` has secrets as the stack file has them: a token is ``<token>``.
 
-    ``overrides`` are the priorities of the rules that force a variant. ``rewrites`` says, in words, which rules change
-    host or path before they forward: no stack file asks for that.
+    ``overrides`` are the priorities of the rules that force a variant. ``groups`` are the target groups that some rule
+    forwards to, by variant, ``held`` the variants that the listener's tag holds. ``rewrites`` says, in words, which
+    rules change host or path before they forward: no stack file asks for that.
     """
 
     listener_arn: str
     table: RoutingTable
     overrides: frozenset[int]
+    groups: Mapping[str, str]
+    held: frozenset[str]
     rewrites: tuple[str, ...] = ()
 
 
@@ -35,7 +38,8 @@ def read_live(elbv2: Any, experiment: Experiment, listener_arn: str | None = Non
     """The main listener of the experiment, found by its tags, or the one that is named. Raises AwsError."""
     listener = _listener(elbv2, listener_arn) if listener_arn else _find(elbv2, experiment)
     rules = _all(elbv2, "describe_rules", "Rules", ListenerArn=listener["ListenerArn"])
-    of_rules = _tags(elbv2, (rule["RuleArn"] for rule in rules if not rule["IsDefault"]))
+    own_rules = (rule["RuleArn"] for rule in rules if not rule["IsDefault"])
+    of_rules = _tags(elbv2, (listener["ListenerArn"], *own_rules))
     of_groups = _tags(elbv2, _groups(rules))
     names = {arn: tags[RULE] for arn, tags in of_rules.items() if RULE in tags}
     variants = {arn: tags[VARIANT] for arn, tags in of_groups.items() if VARIANT in tags}
@@ -49,6 +53,8 @@ def read_live(elbv2: Any, experiment: Experiment, listener_arn: str | None = Non
         listener_arn=listener["ListenerArn"],
         table=hide(table, experiment),
         overrides=overrides,
+        groups={name: arn for arn, name in variants.items()},
+        held=frozenset(of_rules.get(listener["ListenerArn"], {}).get(HELD, "").split()),
         rewrites=tuple(
             f"rule {rule['Priority']}: the load balancer rewrites host or path, the stack file does not"
             for rule in rules
@@ -63,6 +69,12 @@ def read_live(elbv2: Any, experiment: Experiment, listener_arn: str | None = Non
 def _listener(elbv2: Any, arn: str) -> Mapping[str, Any]:
     found: Mapping[str, Any] = elbv2.describe_listeners(ListenerArns=[arn])["Listeners"][0]
     return found
+
+
+def main_listener(elbv2: Any, load_balancer_arn: str) -> str | None:
+    """The listener of a load balancer that does not only redirect, the one that was there first; None without any."""
+    found = _all(elbv2, "describe_listeners", "Listeners", LoadBalancerArn=load_balancer_arn)
+    return next((ls["ListenerArn"] for ls in found if not _only_redirects(ls)), None)
 
 
 def _find(elbv2: Any, experiment: Experiment) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ import pulumi_random as random
 
 from abtest.experiment import Experiment
 from abtest.stack.dns import Record
+from abtest.stack.hooks import Hooks, bindings
 from abtest.stack.load_balancer import LoadBalancer
 from abtest.stack.look_up import Surroundings
 from abtest.stack.network import Network
@@ -22,12 +23,13 @@ __all__ = ["build"]
 NAME = "abtest"
 
 
-def build(experiment: Experiment, surroundings: Surroundings) -> Mapping[str, Any]:
+def build(experiment: Experiment, surroundings: Surroundings, hooks: Hooks | None = None) -> Mapping[str, Any]:
     """Register every resource. Returns the stack's exports by name."""
     network = Network(NAME, experiment, surroundings)
-    variants = {name: Variant(name, experiment, surroundings, network) for name in experiment.variants}
+    attached, forwarded = bindings(hooks)
+    variants = {name: Variant(name, experiment, surroundings, network, attached) for name in experiment.variants}
     load_balancer = LoadBalancer(NAME, experiment, surroundings, network)
-    routing = Routing(NAME, experiment, network, load_balancer, variants)
+    routing = Routing(NAME, experiment, network, load_balancer, variants, forwarded)
     salt = random.RandomId(f"{NAME}-salt", byte_length=8, keepers={"experiment": experiment.experiment})
     alb = load_balancer.load_balancer
     host: pulumi.Input[str] = alb.dns_name
@@ -39,6 +41,8 @@ def build(experiment: Experiment, surroundings: Surroundings) -> Mapping[str, An
         host = alb.dns_name if record.fqdn.startswith("*") else record.fqdn
     if routing.override_token is not None:
         exports["override_token"] = routing.override_token
+    if experiment.guardrails is not None and (override := experiment.guardrails.override) is not None:
+        exports["guardrails_override"] = {"reason": override.reason, "until": override.until}
     groups = {name: component.security_group for name, component in variants.items()}
     return {
         "alb_dns_name": alb.dns_name,

@@ -16,6 +16,7 @@ import pulumi_random as random
 from abtest.experiment import Experiment
 from abtest.experiment.types import Override, Rule
 from abtest.stack.actions import conditions, fixed_response, forward, header_condition, redirect
+from abtest.stack.hooks import Binding
 from abtest.stack.load_balancer import LoadBalancer
 from abtest.stack.network import Network
 from abtest.stack.tags import tags_of
@@ -43,10 +44,11 @@ class Routing(pulumi.ComponentResource):
         network: Network,
         load_balancer: LoadBalancer,
         variants: Mapping[str, Variant],
+        forwarded: Binding = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(TYPE, name, None, opts)
-        self._experiment, self._network, self._variants = experiment, network, variants
+        self._experiment, self._network, self._variants, self._forwarded = experiment, network, variants, forwarded
         self._load_balancer_arn = load_balancer.load_balancer.arn
         self._arns = {variant: component.target_group.arn for variant, component in variants.items()}
         self.listener = self._main_listener()
@@ -63,8 +65,10 @@ class Routing(pulumi.ComponentResource):
         """Options of what forwards: it comes after every target of the groups that it names (which come after the way
         to them is open), and goes before them.
         """
-        attachments = [attachment for variant in weights for attachment in self._variants[variant].attachments]
-        return pulumi.ResourceOptions(parent=self, depends_on=[*attachments, *more])
+        variants = list(weights)
+        attachments = [attachment for variant in variants for attachment in self._variants[variant].attachments]
+        hooks = self._forwarded if variants else None
+        return pulumi.ResourceOptions(parent=self, depends_on=[*attachments, *more], hooks=hooks)
 
     def _main_listener(self) -> aws.lb.Listener:
         experiment, listener = self._experiment, self._experiment.listener
@@ -77,7 +81,8 @@ class Routing(pulumi.ComponentResource):
             certificate_arn=listener.certificate_arn,
             ssl_policy=listener.policy,
             default_actions=[split],
-            tags=tags_of(experiment),
+            # What a rollback holds is also written where an older stack file cannot undo it.
+            tags=tags_of(experiment, held=experiment.held),
             opts=self._after(experiment.weights, *self._network.ingress, *self._network.egress),
         )
 

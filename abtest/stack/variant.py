@@ -9,6 +9,7 @@ import pulumi_aws as aws
 
 from abtest.experiment import Experiment
 from abtest.experiment.types import Launch, Targets
+from abtest.stack.hooks import Binding
 from abtest.stack.look_up import Launchable, Surroundings
 from abtest.stack.network import Network, SecurityGroupRule, open_port, ports_of
 from abtest.stack.tags import tags_of
@@ -35,6 +36,7 @@ class Variant(pulumi.ComponentResource):
         experiment: Experiment,
         surroundings: Surroundings,
         network: Network,
+        attached: Binding = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         name = f"abtest-{variant}"
@@ -42,6 +44,7 @@ class Variant(pulumi.ComponentResource):
         self._name, self._variant, self._experiment, self._surroundings = name, variant, experiment, surroundings
         self._config = experiment.variants[variant]
         self._child = pulumi.ResourceOptions(parent=self)
+        self._attached = pulumi.ResourceOptions(parent=self, hooks=attached)
         self.security_group = None
         self.target_group = self._target_group()
         targets = self._config.targets
@@ -97,7 +100,7 @@ class Variant(pulumi.ComponentResource):
             target_id=target,
             port=self._config.port,
             availability_zone=zone,
-            opts=self._child,
+            opts=self._attached,
         )
 
     def _open_to(self, network: Network) -> tuple[aws.ec2.SecurityGroup, list[SecurityGroupRule]]:

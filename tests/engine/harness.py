@@ -278,6 +278,20 @@ class Engine:
         state: dict[str, Any] = json.loads(self._read("stack", "export"))
         return state
 
+    def write_tags(self) -> Engine:
+        """Give listeners and rules the tags that the engine's state has for them. The provider does so by itself; this
+        is for a stand-in that does not.
+        """
+        for resource in self.state()["deployment"]["resources"]:
+            if resource["type"] in {"aws:lb/listener:Listener", "aws:lb/listenerRule:ListenerRule"}:
+                tags, arn = resource["inputs"]["tags"], resource["outputs"]["arn"]
+                found = self.cloud.elb.describe_tags(ResourceArns=[arn])["TagDescriptions"][0]["Tags"]
+                if gone := [tag["Key"] for tag in found if tag["Key"] not in tags]:
+                    self.cloud.elb.remove_tags(ResourceArns=[arn], TagKeys=gone)
+                wanted = [{"Key": key, "Value": value} for key, value in tags.items()]
+                self.cloud.elb.add_tags(ResourceArns=[arn], Tags=wanted)
+        return self
+
     def resources(self) -> list[str]:
         """The names by which the engine knows the stack's resources; none may be marked as unfinished."""
         deployment = self.state()["deployment"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -335,3 +336,35 @@ def test_a_misspelt_action_or_condition_is_not_also_called_missing() -> None:
         "abtest:rules.s: there is no action; a rule has exactly one of forward, redirect, respond (API Action)",
         "abtest:rules.s.priority: 0 is below 1; priority: 1 to 50000 (API CreateRule)",
     ]
+
+
+def test_without_guardrails_there_is_a_warning() -> None:
+    (line,) = problems(config(guardrails=None))
+    assert line.startswith("warning: : there are no abtest:guardrails")
+    assert problems(config(guardrails={})) == []
+
+
+def in_hours(hours: float) -> str:
+    return (datetime.now(UTC) + timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@pytest.mark.parametrize(
+    ("until", "message"),
+    [
+        (in_hours(1), None),
+        (in_hours(23).replace("T", " ").replace("Z", " +0000 UTC"), None),
+        (in_hours(-1), "is over, so the override no longer holds; take abtest:guardrails.override out"),
+        (in_hours(25), "is more than 24 hours ahead"),
+        ("2026-02-30T10:00:00Z", "is no time of the calendar"),
+        ("tomorrow", "is no point in time"),
+    ],
+)
+def test_an_override_of_the_guardrails_is_for_a_day_at_most(until: str, message: str | None) -> None:
+    found = errors(config(guardrails={"override": {"reason": "a is broken", "until": until}}))
+    assert (found == []) if message is None else (message in found[0])
+
+
+def test_only_variants_that_are_there_are_held() -> None:
+    assert errors(config(held=["b"])) == []
+    assert errors(config(held=["c"])) == ["abtest:held[0]: there is no variant c; known here: a, b"]
+    assert errors(config(held=["b", "b"])) == ["abtest:held[1]: b stands twice; take one out"]

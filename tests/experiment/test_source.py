@@ -90,7 +90,7 @@ def test_encrypted_values_are_there_but_unknown(tmp_path: Path) -> None:
         tmp_path,
         f"config:\n  abtest:weights: {{a: 1}}\n  abtest:variants: {json.dumps({'a': VARIANT})}\n"
         "  abtest:experiment: {secure: v1:abc}\n"
-        "  abtest:network: {vpcId: {secure: v1:def}}\n",
+        "  abtest:network: {vpcId: {secure: v1:def}}\n  abtest:guardrails: {}\n",
     )
     found, _, warnings = load_stack(str(file))
     assert warnings == ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path as FilePath
 
 from abtest.experiment.checks.edge import check_dns, check_listener, check_network, check_override, check_tags
+from abtest.experiment.checks.guardrails import check_guardrails
 from abtest.experiment.checks.rules import check_rules
 from abtest.experiment.checks.split import check_split
 from abtest.experiment.checks.variants import check_variants
@@ -28,3 +29,4 @@ def check(experiment: Experiment, report: Report, folder: FilePath, region: str 
     check_override(experiment, report)
     check_dns(experiment, report)
     check_tags(experiment, report)
+    check_guardrails(experiment, report)

@@ -1,0 +1,52 @@
+"""What keeps an update from hurting: guardrails, and variants that are held."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from abtest.experiment.checks.values import check_unique
+from abtest.experiment.problems import Report, nearest
+from abtest.experiment.types import Experiment
+
+__all__ = ["check_guardrails"]
+
+#: An override is for an emergency, not a way to live.
+LONGEST_OVERRIDE = timedelta(hours=24)
+
+
+def check_guardrails(experiment: Experiment, report: Report) -> None:
+    if experiment.guardrails is None and not report.has_errors:
+        report.warning(
+            (),
+            "there are no abtest:guardrails, so any update may send all clients to a variant that answers nobody; "
+            "{} takes the defaults",
+        )
+    if experiment.guardrails is not None and experiment.guardrails.override is not None:
+        _check_override(experiment.guardrails.override.until, report)
+    for n, name in enumerate(experiment.held):
+        if name not in experiment.variants:
+            report.error(("held", n), f"there is no variant {name}; {nearest(name, experiment.variants)}")
+    check_unique(experiment.held, report, ("held",))
+
+
+def _check_override(until: str, report: Report) -> None:
+    path, now = ("guardrails", "override", "until"), datetime.now(UTC)
+    if report.is_broken(path):
+        return
+    try:
+        ends = _instant(until)
+    except ValueError:
+        report.error(path, f"{until} is no time of the calendar; write one such as {now:%Y-%m-%dT%H:%M:%SZ}")
+        return
+    if ends <= now:
+        report.error(path, f"{until} is over, so the override no longer holds; take abtest:guardrails.override out")
+    elif ends - now > LONGEST_OVERRIDE:
+        latest = now + LONGEST_OVERRIDE
+        report.error(path, f"{until} is more than 24 hours ahead; {latest:%Y-%m-%dT%H:%M:%SZ} is the latest")
+
+
+def _instant(text: str) -> datetime:
+    """A time in either form of limits.INSTANT. Raises ValueError for a day that no calendar has."""
+    day, clock, zone = re.findall(r"^(\S{10})[T ](\d\d:\d\d:\d\d)[.\d]* ?(Z|[+-]\d\d:?\d\d)", text)[0]
+    return datetime.fromisoformat(f"{day}T{clock}{'+00:00' if zone == 'Z' else zone}")

@@ -1,0 +1,137 @@
+"""Whether an update of traffic may be made: pure, by routes and variants, in points of share of new clients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from abtest.experiment import Experiment
+from abtest.rollout.live import Live
+from abtest.routing import Route, RoutingTable, percent
+from abtest.routing.conditions import Condition
+
+__all__ = ["Gain", "Standing", "gains", "problems", "replaced"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gain:
+    """A variant that gets more of a route's new clients than before."""
+
+    route: str
+    variant: str
+    before: Fraction
+    after: Fraction
+
+    @property
+    def points(self) -> float:
+        return float(self.after - self.before) * 100
+
+    def __str__(self) -> str:
+        return f"{self.variant} would go from {percent(self.before)} to {percent(self.after)} on {self.route}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """What is deployed: the rules, the variants that some rule forwards to, and those that the listener's tag holds.
+
+    ``healthy`` tells how many targets of a variant in ``known`` are healthy.
+    """
+
+    table: RoutingTable
+    known: Collection[str]
+    held: Collection[str]
+    healthy: Callable[[str], int]
+
+
+def gains(before: RoutingTable, experiment: Experiment) -> tuple[Gain, ...]:
+    """Every gain. A rule is compared with the one that had its name, else with the one that asked for the same, else
+    with the main split: that is where its requests went.
+    """
+    after = RoutingTable.from_experiment(experiment)
+    forced = experiment.override_priorities.values()
+    return tuple(
+        Gain(route=_called(route), variant=name, before=was.get(name, Fraction(0)), after=share)
+        for route in after.routes
+        if route.action.kind == "forward" and route.priority not in forced
+        for was in [_earlier(before, route).action.shares]
+        for name, share in route.action.shares.items()
+        if share > was.get(name, 0)
+    )
+
+
+def _earlier(before: RoutingTable, route: Route) -> Route:
+    default = before.routes[-1]
+    if route.priority is None:
+        return default
+    named = (other for other in before.routes if other.name == route.name)
+    alike = (other for other in before.routes if _asked(other) == _asked(route))
+    return next(named, None) or next(alike, None) or default
+
+
+def _asked(route: Route) -> frozenset[Condition]:
+    return frozenset(route.conditions)
+
+
+def _called(route: Route) -> str:
+    return "the main split" if route.priority is None else f"rule {route.name}"
+
+
+def problems(experiment: Experiment, standing: Standing) -> Iterator[str]:
+    """Every guardrail that the update would break: variant, route, from and to, the rule broken, what to do."""
+    rails = experiment.guardrails
+    found = gains(standing.table, experiment)
+    if rails is None:
+        return
+    for gain in found:
+        if gain.variant in {*experiment.held, *standing.held}:
+            yield f"{gain}, but it is held; {_lift(experiment, gain.variant)}"
+        elif gain.variant != experiment.control and gain.points > rails.max_step:
+            yield (
+                f"{gain}, {gain.points:.4g} points at once; maxStep allows {rails.max_step}: "
+                f"go to {percent(gain.before + Fraction(rails.max_step, 100))} first"
+            )
+    for name in dict.fromkeys(gain.variant for gain in found):
+        gain = next(gain for gain in found if gain.variant == name)
+        yield from _unready(gain, experiment, standing)
+
+
+def _lift(experiment: Experiment, name: str) -> str:
+    if name in experiment.held:
+        return f"take {name} out of abtest:held in an update that leaves its share as it is, then shift"
+    return (
+        f"the deployed listener holds it (a rollback did that, and this file may be older): leave its share as it is "
+        f"in one `pulumi up`, then shift {name}"
+    )
+
+
+def _unready(gain: Gain, experiment: Experiment, standing: Standing) -> Iterator[str]:
+    rails, name = experiment.guardrails, gain.variant
+    if rails is None or not rails.require_healthy:
+        return
+    if name not in standing.known:
+        yield (
+            f"{gain}, but no rule forwards to it yet, so the load balancer does not check its health; warm it first: "
+            f"pulumi config set --path 'abtest:weights.{name}' 0, pulumi up, then shift"
+        )
+        return
+    healthy = standing.healthy(name)
+    if healthy < rails.min_healthy:
+        yield (
+            f"{gain}, but it has {healthy} healthy target{'s' * (healthy != 1)} and minHealthy is {rails.min_healthy}; "
+            "wait until they pass their health checks, or mend them"
+        )
+
+
+def replaced(live: Live, forwards: Collection[str], kept: Collection[str]) -> Iterator[str]:
+    """Variants with share that a listener or rule would go on forwarding to by another target group; ``kept`` are the
+    ARNs that it would have.
+    """
+    for name in forwards:
+        routes = (route for route in live.table.routes if route.priority not in live.overrides)
+        share = max((route.action.shares.get(name, Fraction(0)) for route in routes), default=Fraction(0))
+        if share and live.groups[name] not in kept:
+            yield (
+                f"{name} has {percent(share)} of clients, and its target group would be replaced by one whose targets "
+                "nobody has checked; add a variant instead, warm it, shift, then take this one out"
+            )

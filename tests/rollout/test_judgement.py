@@ -1,0 +1,91 @@
+"""What the guard refuses, and what it says: pure, without an engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from abtest.rollout.judgement import Standing, gains, problems
+from abtest.routing import RoutingTable
+from tests.configs import config, experiment, rule
+
+BASE: dict[str, Any] = {
+    "weights": {"a": 90, "b": 10},
+    "rules": {"to-b": rule(priority=10, when={"path": ["/v2/*"]}, forward="b"), "halves": rule(priority=20, when={"path": ["/h"]}, forward={"a": 50, "b": 50})},
+}  # fmt: skip
+
+
+def table(**changes: Any) -> RoutingTable:
+    return RoutingTable.from_experiment(experiment(config(**BASE | changes)))
+
+
+def refused(
+    known: tuple[str, ...] = ("a", "b"), held: tuple[str, ...] = (), healthy: int = 1, **changes: Any
+) -> list[str]:
+    """What is wrong with changes of BASE."""
+    standing = Standing(table=table(), known=known, held=held, healthy=lambda _: healthy)
+    return list(problems(experiment(config(**BASE | changes)), standing))
+
+
+def gained(**changes: Any) -> list[str]:
+    return [str(gain) for gain in gains(table(), experiment(config(**BASE | changes)))]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, []),
+        ({"weights": {"a": 9, "b": 1}}, []),
+        ({"weights": {"a": 75, "b": 25}}, ["b would go from 10 % to 25 % on the main split"]),
+        ({"weights": {"a": 95, "b": 5}}, ["a would go from 90 % to 95 % on the main split"]),
+        ({"rules": {**BASE["rules"], "to-b": rule(priority=10, when={"path": ["/v2/*"]}, forward="a")}}, ["a would go from 0 % to 100 % on rule to-b"]),
+        ({"rules": {"to-b": BASE["rules"]["to-b"] | {"priority": 20}, "halves": BASE["rules"]["halves"] | {"priority": 10}}}, []),
+        ({"rules": {"renamed": BASE["rules"]["to-b"], "halves": BASE["rules"]["halves"]}}, []),
+        ({"rules": {**BASE["rules"], "new": rule(priority=30, when={"path": ["/n"]}, forward="split")}}, []),
+        ({"rules": {**BASE["rules"], "new": rule(priority=30, when={"path": ["/n"]}, forward="b")}}, ["b would go from 10 % to 100 % on rule new"]),
+        ({"rules": {**BASE["rules"], "new": rule(priority=30, when={"path": ["/n"]}, forward=None, respond={"status": 404})}}, []),
+        ({"override": {}}, []),
+    ],
+)  # fmt: skip
+def test_gains_are_by_route_and_variant(changes: dict[str, Any], expected: list[str]) -> None:
+    assert gained(**changes) == expected
+
+
+def test_a_step_is_measured_in_points_and_the_message_says_what_is_allowed() -> None:
+    assert refused(weights={"a": 65, "b": 35}) == []
+    assert refused(weights={"a": 64, "b": 36}) == [
+        "b would go from 10 % to 36 % on the main split, 26 points at once; maxStep allows 25: go to 35 % first"
+    ]
+    assert refused(weights={"a": 64, "b": 36}, guardrails={"maxStep": 26}) == []
+
+
+def test_the_control_may_gain_all_at_once_but_not_without_a_healthy_target() -> None:
+    assert refused(weights={"a": 100, "b": 0}) == []
+    assert refused(weights={"a": 0, "b": 1}, control="b") == []
+    assert refused(weights={"a": 100, "b": 0}, healthy=0) == [
+        "a would go from 90 % to 100 % on the main split, but it has 0 healthy targets and minHealthy is 1; wait until "
+        "they pass their health checks, or mend them"
+    ]
+
+
+def test_a_variant_that_no_rule_forwards_to_is_warmed_first() -> None:
+    assert refused(known=("a",), weights={"a": 80, "b": 20}) == [
+        "b would go from 10 % to 20 % on the main split, but no rule forwards to it yet, so the load balancer does not check "
+        "its health; warm it first: pulumi config set --path 'abtest:weights.b' 0, pulumi up, then shift"
+    ]
+    assert refused(known=("a",), weights={"a": 80, "b": 20}, guardrails={"requireHealthy": False}) == []
+
+
+def test_what_is_held_gains_nothing() -> None:
+    more = {"weights": {"a": 80, "b": 20}}
+    assert refused(held=("b",), weights={"a": 95, "b": 5}) == []
+    (line,) = refused(held=("b",), **more)
+    assert "but it is held; the deployed listener holds it" in line
+    standing = Standing(table=table(), known=("a", "b"), held=(), healthy=lambda _: 1)
+    (line,) = problems(experiment(config(**BASE | more | {"held": ["b"]})), standing)
+    assert "but it is held; take b out of abtest:held in an update that leaves its share as it is" in line
+
+
+def test_without_guardrails_nothing_is_refused() -> None:
+    assert refused(weights={"a": 0, "b": 1}, healthy=0, guardrails=None) == []
