@@ -78,7 +78,7 @@ def test_a_variant_that_no_rule_forwards_to_is_warmed_first() -> None:
 
 
 def test_what_is_held_gains_nothing() -> None:
-    more = {"weights": {"a": 80, "b": 20}}
+    more: dict[str, Any] = {"weights": {"a": 80, "b": 20}}
     assert refused(held=("b",), weights={"a": 95, "b": 5}) == []
     (line,) = refused(held=("b",), **more)
     assert "but it is held; the deployed listener holds it" in line
