@@ -17,12 +17,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from abtest.experiment import Experiment, Source
-from abtest.rollout.judgement import Standing, problems, replaced
-from abtest.rollout.live import Live, main_listener, read_live
-from abtest.rollout.session import client
 
 if TYPE_CHECKING:
     from pulumi import ResourceHookArgs
+
+    from abtest.rollout.live import Live
 
 __all__ = ["Guard", "GuardError"]
 
@@ -35,7 +34,10 @@ class GuardError(Exception):
 
 
 class Guard:
-    """The hooks of one run of the program. Without guardrails, or while they are overridden, they let all through."""
+    """The hooks of one run of the program. Without guardrails, or while they are overridden, they let all through.
+
+    What they need is imported when one runs: most runs of the program change no traffic.
+    """
 
     def __init__(self, experiment: Experiment, source: Source) -> None:
         self._experiment, self._source = experiment, source
@@ -48,6 +50,8 @@ class Guard:
 
     async def before_forward(self, args: ResourceHookArgs) -> None:
         """Before the listener or a rule: the whole update is judged once, so that no half of it is made."""
+        from abtest.rollout.judgement import replaced
+
         if not self.is_on:
             return
         is_first = self._verdict is None
@@ -86,6 +90,10 @@ class Guard:
 
     def _judge(self, args: ResourceHookArgs) -> Live | None:
         """What is deployed, if the update may be made; None on the first deployment, which has nobody to hurt."""
+        from abtest.rollout.judgement import Standing, problems
+        from abtest.rollout.live import read_live
+        from abtest.rollout.session import client
+
         with client(self._source, "elbv2") as elbv2:
             arn = _listener_arn(elbv2, args)
             if arn is None:
@@ -101,6 +109,8 @@ class Guard:
         return live
 
     def _wait_until_healthy(self, attachment: Mapping[str, Any]) -> None:
+        from abtest.rollout.session import client
+
         group, target = attachment["targetGroupArn"], {"Id": attachment["targetId"]}
         if attachment.get("port"):
             target["Port"] = int(attachment["port"])
@@ -140,6 +150,8 @@ def _listener_arn(elbv2: Any, args: ResourceHookArgs) -> str | None:
 
     A listener that is created may take the place of one on another port.
     """
+    from abtest.rollout.live import main_listener
+
     new, old = args.new_inputs or {}, args.old_outputs or {}
     if args.type.endswith(":Listener"):
         balancer = new.get("loadBalancerArn")
