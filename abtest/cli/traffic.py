@@ -147,5 +147,4 @@ def _curl(request: Request, port: int) -> str:
         words += ["-H", f"Host: {request.host}"]
     for name, values in (request.headers or {}).items():
         words += [part for value in values for part in ("-H", f"{name}: {value}")]
-    query = f"?{request.query}" if request.query else ""
-    return shlex.join([*words, f"http://localhost:{port}{request.path}{query}"])
+    return shlex.join([*words, f"http://localhost:{port}{request.target}"])

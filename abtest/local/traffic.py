@@ -82,8 +82,7 @@ async def _visit(
     jar = aiohttp.CookieJar(unsafe=True, quote_cookie=False) if keeps_cookies else aiohttp.DummyCookieJar()
     headers = [("Host", request.host or "localhost"), ("User-Agent", "abtest-local")]
     headers += [(name, value) for name, values in (request.headers or {}).items() for value in values]
-    query = f"?{request.query}" if request.query else ""
-    url = URL(f"http://127.0.0.1:{port}{request.path}{query}", encoded=True)
+    url = URL(f"http://127.0.0.1:{port}{request.target}", encoded=True)
     failed = 0
     connector = aiohttp.TCPConnector(local_addr=(address, 0))
     async with aiohttp.ClientSession(connector=connector, cookie_jar=jar) as session:

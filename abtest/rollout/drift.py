@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from abtest.routing import Action, Route, RoutingTable
-from abtest.routing.conditions import Condition
 
 __all__ = ["drift"]
 
@@ -35,7 +34,7 @@ def _differences(declared: RoutingTable, live: RoutingTable) -> Iterator[str]:
 
 def _of_rule(declared: Route, live: Route) -> Iterator[str]:
     rule, said, found = _called(declared), declared.action, live.action
-    if _asked(declared) != _asked(live):
+    if declared.asked != live.asked:
         yield _both(rule, "asks for", _when(live), _when(declared))
     if _effect(said) != _effect(found):
         yield _both(rule, "sends" if found.kind == "forward" else "says", *_told_apart(found, said))
@@ -43,17 +42,6 @@ def _of_rule(declared: Route, live: Route) -> Iterator[str]:
         yield _both(rule, "keeps a client", f"{found.stickiness_seconds} s", f"{said.stickiness_seconds} s")
     if said.kind == found.kind == "respond" and (said.body, said.content_type) != (found.body, found.content_type):
         yield f"{rule}: the load balancer answers with another body or content type than the stack file says"
-
-
-def _asked(route: Route) -> frozenset[object]:
-    """The conditions in any order, without the letter case where it has no effect."""
-    return frozenset((c.kind, c.name.lower(), c.is_regex, _values(c)) for c in route.conditions)
-
-
-def _values(condition: Condition) -> frozenset[str]:
-    values = frozenset(map(str, condition.values))
-    by_case = condition.is_regex or condition.kind not in {"host", "header", "query"}
-    return values if by_case else frozenset(map(str.lower, values))
 
 
 def _effect(action: Action) -> tuple[object, ...]:

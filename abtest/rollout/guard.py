@@ -50,10 +50,10 @@ class Guard:
 
     async def before_forward(self, args: ResourceHookArgs) -> None:
         """Before the listener or a rule: the whole update is judged once, so that no half of it is made."""
-        from abtest.rollout.judgement import replaced
-
         if not self.is_on:
             return
+        from abtest.rollout.judgement import replaced
+
         is_first = self._verdict is None
         if self._verdict is None:
             self._verdict = asyncio.create_task(asyncio.to_thread(self._judge, args))

@@ -9,7 +9,6 @@ from fractions import Fraction
 from abtest.experiment import Experiment
 from abtest.rollout.live import Live
 from abtest.routing import Route, RoutingTable, percent
-from abtest.routing.conditions import Condition
 
 __all__ = ["Gain", "Standing", "gains", "problems", "replaced"]
 
@@ -65,12 +64,8 @@ def _earlier(before: RoutingTable, route: Route) -> Route:
     if route.priority is None:
         return default
     named = (other for other in before.routes if other.name == route.name)
-    alike = (other for other in before.routes if _asked(other) == _asked(route))
+    alike = (other for other in before.routes if other.asked == route.asked)
     return next(named, None) or next(alike, None) or default
-
-
-def _asked(route: Route) -> frozenset[Condition]:
-    return frozenset(route.conditions)
 
 
 def _called(route: Route) -> str:
@@ -80,9 +75,9 @@ def _called(route: Route) -> str:
 def problems(experiment: Experiment, standing: Standing) -> Iterator[str]:
     """Every guardrail that the update would break: variant, route, from and to, the rule broken, what to do."""
     rails = experiment.guardrails
-    found = gains(standing.table, experiment)
     if rails is None:
         return
+    found = gains(standing.table, experiment)
     for gain in found:
         if gain.variant in {*experiment.held, *standing.held}:
             yield f"{gain}, but it is held; {_lift(experiment, gain.variant)}"
@@ -91,9 +86,11 @@ def problems(experiment: Experiment, standing: Standing) -> Iterator[str]:
                 f"{gain}, {gain.points:.4g} points at once; maxStep allows {rails.max_step}: "
                 f"go to {percent(gain.before + Fraction(rails.max_step, 100))} first"
             )
-    for name in dict.fromkeys(gain.variant for gain in found):
-        gain = next(gain for gain in found if gain.variant == name)
-        yield from _unready(gain, experiment, standing)
+    first_of_each: dict[str, Gain] = {}
+    for gain in found:
+        first_of_each.setdefault(gain.variant, gain)
+    for gain in first_of_each.values() if rails.require_healthy else ():
+        yield from _unready(gain, rails.min_healthy, standing)
 
 
 def _lift(experiment: Experiment, name: str) -> str:
@@ -105,10 +102,8 @@ def _lift(experiment: Experiment, name: str) -> str:
     )
 
 
-def _unready(gain: Gain, experiment: Experiment, standing: Standing) -> Iterator[str]:
-    rails, name = experiment.guardrails, gain.variant
-    if rails is None or not rails.require_healthy:
-        return
+def _unready(gain: Gain, min_healthy: int, standing: Standing) -> Iterator[str]:
+    name = gain.variant
     if name not in standing.known:
         yield (
             f"{gain}, but no rule forwards to it yet, so the load balancer does not check its health; warm it first: "
@@ -116,9 +111,9 @@ def _unready(gain: Gain, experiment: Experiment, standing: Standing) -> Iterator
         )
         return
     healthy = standing.healthy(name)
-    if healthy < rails.min_healthy:
+    if healthy < min_healthy:
         yield (
-            f"{gain}, but it has {healthy} healthy target{'s' * (healthy != 1)} and minHealthy is {rails.min_healthy}; "
+            f"{gain}, but it has {healthy} healthy target{'s' * (healthy != 1)} and minHealthy is {min_healthy}; "
             "wait until they pass their health checks, or mend them"
         )
 

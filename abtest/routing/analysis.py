@@ -218,5 +218,4 @@ def _warn_of_unreached(report: Report, experiment: Experiment, name: str) -> Non
 
 
 def _url(table: RoutingTable, request: Request) -> str:
-    query = f"?{request.query}" if request.query else ""
-    return f"{table.protocol.lower()}://{request.host}{request.path}{query}"
+    return f"{table.protocol.lower()}://{request.host}{request.target}"

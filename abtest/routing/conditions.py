@@ -25,7 +25,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -109,6 +109,18 @@ class Condition:
     def matches(self, request: Request) -> bool | None:
         """Whether the request meets it; None where the request leaves the field unknown."""
         return self._match(request)
+
+    @property
+    def normal(self) -> Hashable:
+        """What it asks for, however its values are written and ordered: equal where that is the same."""
+        values: Iterable[Hashable] = self.values
+        if self.kind == "query":
+            values = ((None if key is None else key.lower(), text.lower()) for key, text in self.values)
+        elif self.kind == "source-ip":
+            values = (v if isinstance(v, Secret) else ipaddress.ip_network(v) for v in self.values)
+        elif self.kind in {"host", "header"} and not self.is_regex:
+            values = (value.lower() for value in self.values)
+        return self.kind, self.name.lower(), self.is_regex, frozenset(values)
 
     @property
     def field(self) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from abtest.routing.table import Action, Route, RoutingTable
 
-__all__ = ["as_json", "as_markdown", "as_mermaid", "code", "label", "route_as_json", "rows", "table_row"]
+__all__ = ["as_json", "as_markdown", "as_mermaid", "code", "flow_chart", "route_as_json", "rows", "table_row"]
 
 
 def rows(table: RoutingTable) -> list[tuple[str, str, tuple[str, ...], str]]:
@@ -62,22 +62,30 @@ def table_row(*cells: str) -> str:
 
 def as_mermaid(table: RoutingTable) -> str:
     """A flow chart: rules in their order, each leading to what it does. GitHub draws it."""
-    return "\n".join(["flowchart LR", "  client([client]) --> r0", *_edges(table)])
+    return flow_chart(
+        (f"{f'{number} {name}'.strip()}: {' and '.join(when) or 'everything else'}", _ends(route.action))
+        for route, (number, name, when, _) in zip(table.routes, rows(table), strict=True)
+    )
 
 
-def _edges(table: RoutingTable) -> Iterator[str]:
-    ends: dict[str, str] = {}
-    for n, (route, (number, name, when, _)) in enumerate(zip(table.routes, rows(table), strict=True)):
-        words = " and ".join(when) if route.priority is not None else "everything else"
-        shape = ("{{", "}}") if route.priority is not None else ("[", "]")
-        yield f'  r{n}{shape[0]}"{label(f"{number} {name}".strip())}: {label(words)}"{shape[1]}'
-        if route.priority is not None:
-            yield f"  r{n} -->|no| r{n + 1}"
-        for end, share in _ends(route.action):
+def flow_chart(steps: Iterable[tuple[str, Iterable[tuple[str, str]]]]) -> str:
+    """Steps that requests pass in their order, the last of which takes the rest. Each is what it asks for, and the ends
+    that it leads to, with the share of each.
+    """
+    lines, ends = ["flowchart LR", "  client([client]) --> r0"], dict[str, str]()
+    steps = list(steps)
+    for n, (words, leads) in enumerate(steps):
+        is_last = n == len(steps) - 1
+        opened, closed = ("[", "]") if is_last else ("{{", "}}")
+        lines.append(f'  r{n}{opened}"{label(words)}"{closed}')
+        if not is_last:
+            lines.append(f"  r{n} -->|no| r{n + 1}")
+        for end, share in leads:
             if end not in ends:
                 ends[end] = f"e{len(ends)}"
-                yield f'  {ends[end]}(["{label(end)}"])'
-            yield f'  r{n} ==>|"{label(share)}"| {ends[end]}'
+                lines.append(f'  {ends[end]}(["{label(end)}"])')
+            lines.append(f'  r{n} ==>|"{label(share)}"| {ends[end]}')
+    return "\n".join(lines)
 
 
 def _ends(action: Action) -> list[tuple[str, str]]:

@@ -36,6 +36,11 @@ class Request:
     headers: Mapping[str, tuple[str, ...]] | None = None
     source_ip: Address | None = None
 
+    @property
+    def target(self) -> str:
+        """Path and query as a request line has them; of a request whose path is known."""
+        return f"{self.path}?{self.query}" if self.query else str(self.path)
+
     @classmethod
     def parse(cls, given: object) -> Self:
         """Read ``{"method", "url", "headers": {name: value | [values]}, "sourceIp"}``, or "host", "path" and "query" in

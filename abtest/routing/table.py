@@ -6,7 +6,7 @@ Made from an ``Experiment``, or from what ``describe_listeners`` and ``describe_
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -72,6 +72,11 @@ class Route:
     @property
     def label(self) -> str:
         return "default" if self.priority is None else str(self.priority)
+
+    @property
+    def asked(self) -> frozenset[Hashable]:
+        """What it asks for, whatever it is called, and however its conditions are written and ordered."""
+        return frozenset(condition.normal for condition in self.conditions)
 
     def matches(self, request: Request) -> bool:
         """Whether all conditions hold; one on a field that the request leaves unknown does not."""

@@ -55,7 +55,6 @@ class Entry:
 
     def line(self, elb: str) -> str:
         ended = datetime.now(UTC)
-        has_target = self.target != "-"
         return (
             f"{self.type} {ended:%Y-%m-%dT%H:%M:%S.%fZ} {elb} {self.client} {self.target} "
             f"{_seconds(self.request_seconds)} {_seconds(self.target_seconds)} {_seconds(self.response_seconds)} "
@@ -64,7 +63,7 @@ class Entry:
             f'"{_quoted(self.user_agent[:_LONGEST_USER_AGENT])}" - - {self.group} "{_quoted(self.trace_id)}" "-" "-" '
             f"{self.priority} {_instant(self.received_at)} "
             f'"{self.action}" "{_quoted(self.redirect_url)}" "{self.error_reason}" '
-            f'"{self.target if has_target else "-"}" "{self.target_status if has_target else "-"}" "-" "-" '
+            f'"{self.target}" "{self.target_status}" "-" "-" '
             f'{self.connection} "-" "-" "-" 127.0.0.1\n'
         )
 

@@ -10,7 +10,7 @@ from itertools import groupby
 from abtest.rollout.diff.effect import Effect, Pair
 from abtest.rollout.diff.wording import MAIN, shortened, title
 from abtest.routing import percent
-from abtest.routing.render import label
+from abtest.routing.render import flow_chart
 
 __all__ = ["as_mermaid"]
 
@@ -29,8 +29,7 @@ class _Box:
 
 def as_mermaid(effect: Effect) -> str:
     """The routes in their order, unchanged ones that follow each other as one box; the main split is always drawn."""
-    boxes = list(_boxes(effect))
-    return "\n".join(["flowchart LR", "  client([client]) --> r0", *_lines(boxes)])
+    return flow_chart((_asks(box), () if box.what else _edges(box.pairs[0])) for box in _boxes(effect))
 
 
 def _boxes(effect: Effect) -> Iterator[_Box]:
@@ -44,21 +43,6 @@ def _boxes(effect: Effect) -> Iterator[_Box]:
         pairs = tuple(run)
         yield from [_Box(pairs, words)] if words else [_Box((pair,)) for pair in pairs]
     yield _Box((split,))
-
-
-def _lines(boxes: list[_Box]) -> Iterator[str]:
-    ends: dict[str, str] = {}
-    for n, box in enumerate(boxes):
-        is_last = n == len(boxes) - 1
-        opened, closed = ("[", "]") if is_last else ("{{", "}}")
-        yield f'  r{n}{opened}"{label(_asks(box))}"{closed}'
-        if not is_last:
-            yield f"  r{n} -->|no| r{n + 1}"
-        for end, words in () if box.what else _edges(box.pairs[0]):
-            if end not in ends:
-                ends[end] = f"e{len(ends)}"
-                yield f'  {ends[end]}(["{label(end)}"])'
-            yield f'  r{n} ==>|"{label(words)}"| {ends[end]}'
 
 
 def _asks(box: _Box) -> str:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import ip_network
 from itertools import islice
 
-from abtest.experiment.types import SECRET
 from abtest.rollout.diff.overlap import are_apart, narrowed
 from abtest.routing import Request, Route, RoutingTable, example
 from abtest.routing.conditions import Condition
@@ -41,16 +39,8 @@ def asks_for(route: Route) -> Asked:
 
 
 def _normal(condition: Condition, route: Route) -> Hashable:
-    values: Sequence[Hashable] = condition.values
-    if not is_known(condition):  # all that is known of what is encrypted is whose it is
-        values = [(SECRET, route.name), *condition.values]
-    elif condition.kind == "query":
-        values = [(None if key is None else key.lower(), text.lower()) for key, text in condition.values]
-    elif condition.kind == "source-ip":
-        values = [ip_network(value) for value in condition.values]
-    elif condition.kind in {"host", "header"} and not condition.is_regex:
-        values = [value.lower() for value in condition.values]
-    return condition.kind, condition.name.lower(), condition.is_regex, frozenset(values)
+    """All that is known of what is encrypted is whose it is."""
+    return condition.normal if is_known(condition) else (condition.normal, route.name)
 
 
 #: Pairs of routes for which requests are tried, requests each, and earlier rules that are looked through for proofs.
