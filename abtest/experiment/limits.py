@@ -11,15 +11,15 @@ import ipaddress
 
 from msgspec import Meta, Struct
 
-__all__ = ["Length", "Range", "Shape"]
+__all__ = ["Length", "Measure", "Range", "Shape"]
 
 
-class Range(Struct, frozen=True, kw_only=True):
-    """A whole number from ``low`` to ``high``, both allowed."""
+class Measure(Struct, frozen=True, kw_only=True):
+    """A number from ``low`` to ``high``, both allowed."""
 
     what: str
-    low: int
-    high: int
+    low: float
+    high: float
     unit: str = ""
     source: str
 
@@ -29,6 +29,13 @@ class Range(Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         unit = f" {self.unit}" if self.unit else ""
         return f"{self.low} to {self.high}{unit}"
+
+
+class Range(Measure, frozen=True, kw_only=True):
+    """A whole number from ``low`` to ``high``, both allowed."""
+
+    low: int
+    high: int
 
 
 class Length(Struct, frozen=True, kw_only=True):
@@ -93,6 +100,15 @@ RESPONSE_STATUS = Range(
 )
 MAX_STEP = Range(what="step", low=1, high=100, unit="points", source="points of a share")
 MIN_HEALTHY = Range(what="healthy targets", low=1, high=1000, source="ALB guide load-balancer-limits: targets a group")
+ERROR_RATE = Measure(what="error rate", low=0, high=0.5, source="a share of the requests: 0.01 is 1 %")
+RESPONSE_TIME = Measure(
+    what="response time",
+    low=0.001,
+    high=4000,
+    unit="seconds",
+    source="the longest idle timeout, API LoadBalancerAttribute",
+)
+SAMPLE = Range(what="requests", low=1, high=1_000_000, source="requests of a variant in five minutes")
 DNS_WEIGHT = Range(what="weight of a record", low=0, high=255, source="Route 53 API ResourceRecordSet")
 ROOT_VOLUME = Range(
     what="root volume",
@@ -266,6 +282,12 @@ SSL_POLICY = Shape(
     pattern=r"^ELBSecurityPolicy-[A-Za-z0-9-]+$",
     says="the name of an ELB security policy",
     source="ALB guide describe-ssl-policies",
+)
+SNS_TOPIC = Shape(
+    what="topic ARN",
+    pattern=r"^arn:[a-z0-9-]+:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?$",
+    says="the ARN of an SNS topic",
+    source="SNS API CreateTopic",
 )
 VPC_ID = Shape(what="VPC id", pattern=r"^vpc-[0-9a-f]+$", says="an id such as vpc-0abc", source="EC2 API")
 SUBNET_ID = Shape(what="subnet id", pattern=r"^subnet-[0-9a-f]+$", says="an id such as subnet-0abc", source="EC2 API")

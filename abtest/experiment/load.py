@@ -14,7 +14,7 @@ from msgspec import inspect
 
 from abtest.experiment.checks import check
 from abtest.experiment.engine_text import reveal
-from abtest.experiment.limits import VARIANT_NAME, Length, Range, Shape
+from abtest.experiment.limits import VARIANT_NAME, Length, Measure, Shape
 from abtest.experiment.problems import NAMESPACE, ConfigError, Path, Problem, Report, nearest
 from abtest.experiment.source import Source, stack_file
 from abtest.experiment.type_tree import alternatives, experiment_type, unwrapped
@@ -125,6 +125,7 @@ def _decode(text: Any, kind: inspect.Type) -> Any:
     return text
 
 
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 _NO_VALUE = "has no value; give one, or take the key out"
 
 
@@ -173,8 +174,8 @@ class _Loader:
             return self._list(kind, raw, path)
         if isinstance(kind, inspect.LiteralType):
             return self._choice(kind.values, raw, path)
-        if isinstance(kind, inspect.IntType):
-            return self._number(limit, raw, path)
+        if isinstance(kind, inspect.IntType | inspect.FloatType):
+            return self._number(kind, limit, raw, path)
         if isinstance(kind, inspect.BoolType):
             return raw if isinstance(raw, bool) else self._wrong(path, raw, "true or false", stand_in=False)
         return self._text(limit, kind, raw, path)
@@ -229,12 +230,11 @@ class _Loader:
             hint = "; write the number alone" if number else f"; {meant}" if meant.startswith("did") else ""
         return self._wrong(path, raw, "one of " + ", ".join(map(str, values)), hint, stand_in=values[0])
 
-    def _number(self, limit: Range | None, raw: Any, path: Path) -> int:
-        if isinstance(raw, bool) or not isinstance(raw, int):
-            low = limit.low if limit else 0
-            words = "a whole number" + (f" ({limit})" if limit else "")
-            self._wrong(path, raw, words, "; without quotes" if isinstance(raw, str) and raw.isdigit() else "")
-            return low
+    def _number(self, kind: inspect.IntType | inspect.FloatType, limit: Measure | None, raw: Any, path: Path) -> Any:
+        if not _fits(kind, raw):
+            words = _article(kind) + (f" ({limit})" if limit else "")
+            hint = "; without quotes" if isinstance(raw, str) and _NUMBER.fullmatch(raw) else ""
+            return self._wrong(path, raw, words, hint, stand_in=limit.low if limit else 0)
         if limit and not limit.low <= raw <= limit.high:
             side, bound = ("below", limit.low) if raw < limit.low else ("over", limit.high)
             unit = f" {limit.unit}" if limit.unit else ""
@@ -290,8 +290,9 @@ def _quoted(raw: Any) -> str:
 
 
 def _fits(kind: inspect.Type, raw: Any) -> bool:
-    if isinstance(kind, inspect.IntType):
-        return isinstance(raw, int) and not isinstance(raw, bool)
+    if isinstance(kind, inspect.IntType | inspect.FloatType):
+        numbers = int if isinstance(kind, inspect.IntType) else int | float
+        return isinstance(raw, numbers) and not isinstance(raw, bool)
     if isinstance(kind, inspect.StrType):
         return isinstance(raw, str)
     return isinstance(raw, dict)
@@ -300,6 +301,8 @@ def _fits(kind: inspect.Type, raw: Any) -> bool:
 def _article(kind: inspect.Type) -> str:
     if isinstance(kind, inspect.IntType):
         return "a whole number"
+    if isinstance(kind, inspect.FloatType):
+        return "a number"
     return "a text" if isinstance(kind, inspect.StrType) else "a mapping"
 
 
@@ -309,7 +312,7 @@ def _stand_in(kind: inspect.Type) -> Any:
     if isinstance(plain, inspect.StructType):
         values = {field.name: _stand_in(field.type) for field in plain.fields if field.required}
         return plain.cls(**values)
-    if isinstance(plain, inspect.IntType):
+    if isinstance(plain, inspect.IntType | inspect.FloatType):
         return plain.ge or 0
     if isinstance(plain, inspect.DictType):
         return MappingProxyType({})

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from abtest.experiment.limits import Length, Range, Shape
+from abtest.experiment.limits import Length, Measure, Shape
 from abtest.experiment.problems import NAMESPACE
 from abtest.experiment.type_tree import experiment_type, unwrapped
 from abtest.experiment.types import Experiment
@@ -142,11 +142,11 @@ def _value_words(kind: inspect.Type) -> str:
     return " or ".join(dict.fromkeys(_one_value(member, limit) for member, limit in _members(kind)))
 
 
-def _one_value(kind: inspect.Type, limit: Range | Shape | Length | None) -> str:
+def _one_value(kind: inspect.Type, limit: Measure | Shape | Length | None) -> str:
     if isinstance(kind, inspect.LiteralType):
         return ", ".join(f"`{value}`" for value in kind.values)
-    if isinstance(kind, inspect.IntType):
-        return str(limit) if limit else "whole number"
+    if isinstance(kind, inspect.IntType | inspect.FloatType):
+        return str(limit) if limit else "number"
     if isinstance(kind, inspect.BoolType):
         return "`true`, `false`"
     if isinstance(kind, inspect.VarTupleType):

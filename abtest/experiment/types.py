@@ -16,6 +16,7 @@ from abtest.experiment import limits
 
 __all__ = [
     "SECRET",
+    "Alarms",
     "Dns",
     "Experiment",
     "Guardrails",
@@ -367,7 +368,29 @@ class Guardrails(Section, frozen=True, kw_only=True):
     ] = 25
     require_healthy: Annotated[bool, Meta(description="A variant that gains share has healthy targets.")] = True
     min_healthy: Annotated[int, limits.MIN_HEALTHY.meta("How many of them.")] = 1
+    alarms: Annotated[
+        bool,
+        Meta(description="A variant but the control gains no share while one of its CloudWatch alarms is in ALARM."),
+    ] = True
     override: Annotated[GuardrailsOverride, Meta(description="Switches the guardrails off for a while.")] | None = None
+
+
+class Alarms(Section, frozen=True, kw_only=True):
+    """CloudWatch alarms of the variants and the load balancer, and a dashboard."""
+
+    max_error_rate: Annotated[
+        float,
+        limits.ERROR_RATE.meta("Share of the requests that may fail with a 5xx, of a variant or the load balancer."),
+    ] = 0.01
+    max_p99_seconds: Annotated[
+        float, limits.RESPONSE_TIME.meta("Time within which a variant starts to answer 99 of 100 requests.")
+    ] = 0.5
+    min_requests: Annotated[
+        int, limits.SAMPLE.meta("Requests in five minutes below which neither of the two is judged.")
+    ] = 100
+    sns_topic_arn: (
+        Annotated[str, limits.SNS_TOPIC.meta("Topic that is told when an alarm goes off, and when it is over.")] | None
+    ) = None
 
 
 State = Literal["live", "warm", "off"]
@@ -401,6 +424,7 @@ class Experiment(Section, frozen=True, kw_only=True):
     guardrails: (
         Annotated[Guardrails, Meta(description="What every update of traffic is held to; nothing when absent.")] | None
     ) = None
+    alarms: Annotated[Alarms, Meta(description="CloudWatch alarms and a dashboard; none when absent.")] | None = None
     held: Annotated[
         tuple[VariantName, ...],
         Meta(description="Variants that may not gain share; a rollback writes it."),

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from abtest.local.clients import Clients, Inputs, tag_list
+from abtest.local.clients import ACCOUNT, Clients, Inputs, tag_list
 
 __all__ = ["CREATE", "RegexConditions", "create"]
 
@@ -296,6 +296,58 @@ def _without_regex(condition: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+# CloudWatch ---------------------------------------------------------------------------------------------------------
+
+
+def _metric_alarm(aws: Clients, name: str, inputs: Inputs) -> Created:
+    physical_name = _physical_name(name)
+    warm_up = inputs.take("warmUpConfiguration")
+    aws.cloudwatch.put_metric_alarm(
+        AlarmName=physical_name,
+        Metrics=[_metric_query(query) for query in inputs.take("metricQueries")],
+        **inputs.some(
+            AlarmDescription="alarmDescription",
+            ComparisonOperator="comparisonOperator",
+            Threshold="threshold",
+            EvaluationPeriods="evaluationPeriods",
+            DatapointsToAlarm="datapointsToAlarm",
+            TreatMissingData="treatMissingData",
+            AlarmActions="alarmActions",
+            OKActions="okActions",
+        ),
+        **({"WarmUpConfiguration": _capitalized(warm_up)} if warm_up else {}),
+        Tags=tag_list(inputs.take("tags")),
+    )
+    return physical_name, {"arn": f"arn:aws:cloudwatch:{aws.region}:{ACCOUNT}:alarm:{physical_name}"}
+
+
+def _metric_query(query: dict[str, Any]) -> dict[str, Any]:
+    taken = Inputs(f"metric query {query['id']}", query)
+    metric = taken.take("metric")
+    made = taken.some(Id="id", Expression="expression", Label="label")
+    made["ReturnData"] = taken.take("returnData", default=False)
+    taken.finish()
+    if metric:
+        parts = Inputs(f"metric {query['id']}", metric)
+        dimensions = [{"Name": name, "Value": value} for name, value in parts.take("dimensions").items()]
+        made["MetricStat"] = {
+            "Metric": {**parts.some(Namespace="namespace", MetricName="metricName"), "Dimensions": dimensions},
+            **parts.some(Stat="stat", Period="period"),
+        }
+        parts.finish()
+    return made
+
+
+def _capitalized(values: dict[str, Any]) -> dict[str, Any]:
+    return {key[0].upper() + key[1:]: value for key, value in values.items()}
+
+
+def _dashboard(aws: Clients, _: str, inputs: Inputs) -> Created:
+    name = inputs.take("dashboardName")
+    aws.cloudwatch.put_dashboard(DashboardName=name, DashboardBody=inputs.take("dashboardBody"))
+    return name, {"dashboardArn": f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/{name}"}
+
+
 # Route 53 and random ------------------------------------------------------------------------------------------------
 
 
@@ -342,6 +394,8 @@ CREATE: dict[str, Callable[[Clients, str, Inputs], Created]] = {
     "aws:lb/loadBalancer:LoadBalancer": _load_balancer,
     "aws:lb/listener:Listener": _listener,
     "aws:lb/listenerRule:ListenerRule": _listener_rule,
+    "aws:cloudwatch/metricAlarm:MetricAlarm": _metric_alarm,
+    "aws:cloudwatch/dashboard:Dashboard": _dashboard,
     "aws:route53/record:Record": _record,
     "random:index/randomId:RandomId": _random_id,
     "random:index/randomPassword:RandomPassword": _random_password,

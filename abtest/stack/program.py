@@ -9,6 +9,8 @@ import pulumi
 import pulumi_random as random
 
 from abtest.experiment import Experiment
+from abtest.stack.alarms import Alarms
+from abtest.stack.dashboard import Dashboard
 from abtest.stack.dns import Record
 from abtest.stack.hooks import Hooks, bindings
 from abtest.stack.load_balancer import LoadBalancer
@@ -26,8 +28,8 @@ NAME = "abtest"
 def build(experiment: Experiment, surroundings: Surroundings, hooks: Hooks | None = None) -> Mapping[str, Any]:
     """Register every resource. Returns the stack's exports by name."""
     network = Network(NAME, experiment, surroundings)
-    attached, forwarded = bindings(hooks)
-    variants = {name: Variant(name, experiment, surroundings, network, attached) for name in experiment.variants}
+    of_variants, forwarded = bindings(hooks)
+    variants = {name: Variant(name, experiment, surroundings, network, of_variants) for name in experiment.variants}
     load_balancer = LoadBalancer(NAME, experiment, surroundings, network)
     routing = Routing(NAME, experiment, network, load_balancer, variants, forwarded)
     salt = random.RandomId(f"{NAME}-salt", byte_length=8, keepers={"experiment": experiment.experiment})
@@ -41,6 +43,9 @@ def build(experiment: Experiment, surroundings: Surroundings, hooks: Hooks | Non
         host = alb.dns_name if record.fqdn.startswith("*") else record.fqdn
     if routing.override_token is not None:
         exports["override_token"] = routing.override_token
+    if experiment.alarms is not None:
+        Alarms(NAME, experiment.alarms, experiment, load_balancer, variants, [routing.listener])
+        exports["dashboard_url"] = Dashboard(NAME, experiment.alarms, load_balancer, variants).url
     if experiment.guardrails is not None and (override := experiment.guardrails.override) is not None:
         exports["guardrails_override"] = {"reason": override.reason, "until": override.until}
     groups = {name: component.security_group for name, component in variants.items()}

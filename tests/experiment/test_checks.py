@@ -206,6 +206,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a weight without an identifier": (
         config(dns={"zone": "example.com", "name": "example.com", "weight": 1}), "abtest:dns: setIdentifier is missing; a weighted record has",
     ),
+    "a topic in another region": (
+        config(alarms={"snsTopicArn": "arn:aws:sns:eu-west-1:123456789012:on-call"}),
+        "abtest:alarms.snsTopicArn: the topic is in eu-west-1, the stack in us-east-1; an alarm tells topics of its own region alone",
+    ),
     "an identifier without a weight": (
         config(dns={"zone": "example.com", "name": "example.com", "setIdentifier": "x"}), "abtest:dns: weight is missing; a weighted record has",
     ),
@@ -238,6 +242,14 @@ DOUBTED: dict[str, tuple[dict[str, Any], str]] = {
     "an encoded query value": (when(query={"m": ["a%20b"]}), 'warning: abtest:rules.r.when.query.m[0]: "a%20b" holds "%"'),
     "a header that is dropped": (when(header={"X_Model": ["b"]}), "warning: abtest:rules.r.when.header.X_Model: the load balancer drops"),
     "a redirect to HTTPS on port 80": (redirect({"protocol": "HTTPS"}), "warning: abtest:rules.r.redirect: keeps port 80 when it goes to HTTPS; add port: 443"),
+    "a sample in which one failure is too much": (
+        config(alarms={"maxErrorRate": 0.003}),
+        "warning: abtest:alarms.minRequests: of 100 requests a single failed one is 1 %, over maxErrorRate 0.003; take 334 or more",
+    ),
+    "a limit that the load balancer does not wait for": (
+        config(alarms={"maxP99Seconds": 60}),
+        "warning: abtest:alarms.maxP99Seconds: 60 s is not below idleTimeoutSeconds 60, so the load balancer gives up",
+    ),
     "dualstack without IPv6 clients": (
         config(network={"ipAddressType": "dualstack"}), "warning: abtest:network.ingressCidrs: admits no IPv6 client",
     ),
@@ -266,6 +278,8 @@ def test_what_aws_leaves_open_or_may_be_a_mistake_is_a_warning(name: str) -> Non
         when(sourceIp=["0.0.0.0/0", "2001:db8::/32"]),
         when(pathRegex=[r"^a\++$", "^[*+]+$", r"^/a\(?=b$", "^[[:alpha:]]+$", "^(?P<x>a)$"]),
         config(dns={"zone": "internal", "name": "m.internal", "privateZone": True}),
+        config(alarms={}),
+        config(alarms={"maxErrorRate": 0, "minRequests": 1, "snsTopicArn": "arn:aws:sns:us-east-1:123456789012:a"}),
         with_a(targets={"launch": {"instanceType": "t3.small", "ami": "ami-0abc", "rootVolumeGb": 2}}),
         when(header={"X-A": ["b"], "x-a": ["c"]}, method=["GET", "HEAD"]),
         config(dns={"zone": "Example.com.", "name": "models.example.com", "weight": 0, "setIdentifier": "blue"}),

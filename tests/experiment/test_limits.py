@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from abtest.experiment import limits
-from abtest.experiment.limits import Range, Shape
+from abtest.experiment.limits import Measure, Range, Shape
 from tests.configs import config, errors, problems, rule, variant
 
 
@@ -51,6 +51,7 @@ RANGES: dict[str, tuple[Range, Callable[[Any], dict[str, Any]]]] = {
         lambda n: config(dns={"zone": "example.com", "name": "m.example.com", "weight": n, "setIdentifier": "x"}),
     ),
     "redirect port": (limits.PORT, lambda n: one_rule(forward=None, redirect={"port": n})),
+    "requests": (limits.SAMPLE, lambda n: alarms(minRequests=n)),
     "listener port": (limits.PORT, lambda n: config(listener={"port": n})),
 }
 
@@ -72,6 +73,27 @@ def test_a_number_that_is_none_is_refused_in_words(name: str, wrong: object) -> 
     _, build = RANGES[name]
     (message,) = errors(build(wrong))
     assert "expected a whole number" in message or "expected a mapping" in message
+
+
+def alarms(**changes: Any) -> dict[str, Any]:
+    return config(alarms=changes)
+
+
+MEASURES: dict[str, tuple[Measure, Callable[[Any], dict[str, Any]]]] = {
+    "error rate": (limits.ERROR_RATE, lambda n: alarms(maxErrorRate=n)),
+    "response time": (limits.RESPONSE_TIME, lambda n: alarms(maxP99Seconds=n)),
+}
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_a_measure_is_taken_at_its_limits_and_refused_beyond_them(name: str) -> None:
+    limit, build = MEASURES[name]
+    for fine in (limit.low, limit.high):
+        assert errors(build(fine)) == [], fine
+    for number, side, bound in ((limit.low - 0.25, "below", limit.low), (limit.high + 0.25, "over", limit.high)):
+        (message,) = errors(build(number))
+        unit = f" {limit.unit}" if limit.unit else ""
+        assert f"{number} is {side} {bound}{unit}; {limit.what}: {limit} ({limit.source})" in message
 
 
 #: shape -> how to use a text, texts that fit, texts that do not
@@ -238,6 +260,6 @@ def test_a_fixed_response_is_2xx_4xx_or_5xx(status: int) -> None:
 
 
 def test_every_limit_names_its_source() -> None:
-    named = [value for value in vars(limits).values() if isinstance(value, Range | Shape | limits.Length)]
+    named = [value for value in vars(limits).values() if isinstance(value, Measure | Shape | limits.Length)]
     assert len(named) > 40
     assert all(limit.source and limit.what for limit in named)

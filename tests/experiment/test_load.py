@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from abtest.experiment import load
+from abtest.experiment import load, load_stack
 from tests.configs import VARIANT, config, errors, experiment, lines_of, problems, rule, source, variant, write_stack
 
 BROKEN = """\
@@ -164,6 +164,27 @@ def test_where_nothing_is_near_all_known_names_are_told() -> None:
             {"rules": {"r": rule(forward=None, redirect={"port": []})}},
             "abtest:rules.r.redirect.port: expected a whole number or a text, got the list []",
         ),
+        (
+            {"alarms": {"maxErrorRate": "1 %"}},
+            'abtest:alarms.maxErrorRate: expected a number (0 to 0.5), got the text "1 %"',
+        ),
+        (
+            {"alarms": {"maxP99Seconds": "0.5"}},
+            "abtest:alarms.maxP99Seconds: expected a number (0.001 to 4000 seconds), "
+            'got the text "0.5"; without quotes',
+        ),
+        (
+            {"alarms": {"maxErrorRate": False}},
+            "abtest:alarms.maxErrorRate: expected a number (0 to 0.5), got false",
+        ),
+        (
+            {"alarms": {"maxErrorRate": 1}},
+            "abtest:alarms.maxErrorRate: 1 is over 0.5; error rate: 0 to 0.5 (a share of the requests: 0.01 is 1 %)",
+        ),
+        (
+            {"alarms": {"minRequests": 0.5}},
+            "abtest:alarms.minRequests: expected a whole number (1 to 1000000), got the number 0.5",
+        ),
     ],
 )
 def test_a_value_of_the_wrong_type_is_refused_once_in_words(keys: dict[str, Any], message: str) -> None:
@@ -241,6 +262,20 @@ def test_an_empty_mapping_switches_the_override_on() -> None:
     found = experiment(config(override={}))
     assert found.override is not None
     assert (found.override.header, found.override.secret) == ("X-Abtest-Variant", True)
+
+
+def test_a_whole_number_is_a_number_too(tmp_path: Path) -> None:
+    file = write_stack(
+        tmp_path,
+        "config:\n"
+        "  abtest:weights: {a: 1}\n"
+        "  abtest:variants: {a: {port: 80, targets: {external: ip}}}\n"
+        "  abtest:guardrails: {}\n"
+        "  abtest:alarms: {maxErrorRate: 2.5e-2, maxP99Seconds: 2}\n",
+    )
+    alarms = load_stack(str(file))[0].alarms
+    assert alarms is not None
+    assert (alarms.max_error_rate, alarms.max_p99_seconds, alarms.min_requests) == (0.025, 2, 100)
 
 
 def test_the_control_is_the_first_variant_by_name_unless_it_is_named() -> None:
