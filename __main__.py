@@ -2,9 +2,9 @@
 
 import pulumi
 
-from abtest.rollout.guard import Guard
+from abtest.rollout.guard import guard
 from abtest.stack import build, load_experiment, look_up
 
 experiment, source = load_experiment()
-for name, value in build(experiment, look_up(experiment, source), Guard(experiment, source)).items():
+for name, value in build(experiment, look_up(experiment, source), guard(experiment, source)).items():
     pulumi.export(name, value)

@@ -1,8 +1,8 @@
 """The guard: holds every update of traffic to abtest:guardrails, from within the engine, by whatever way it comes.
 
-Its hooks run before the engine creates or updates the listener or a rule that forwards, in previews too, and after it
-has registered a target. What is deployed is read from AWS at that moment, and compared by the names of rules and
-variants in their tags.
+Its hooks run before the engine creates a target group, and before it creates or updates the listener or a rule that
+forwards, in previews too; and after it has registered a target. What is deployed is read from AWS at that moment, and
+compared by the names of rules and variants in their tags.
 """
 
 from __future__ import annotations
@@ -13,111 +13,156 @@ import signal
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from abtest.experiment import Experiment, Source
+import pulumi
+
+from abtest.experiment import Experiment, Source, try_load
 
 if TYPE_CHECKING:
-    from pulumi import ResourceHookArgs
-
+    from abtest.rollout.alarms import Alarm
+    from abtest.rollout.engine import Engine
     from abtest.rollout.live import Live
+    from abtest.routing import RoutingTable
 
-__all__ = ["Guard", "GuardError"]
+__all__ = ["Guard", "GuardError", "guard"]
 
 #: How long a new target may take until it is healthy, and how often that is asked.
 HEALTHY_SECONDS, ASK_SECONDS = 300, 5
+
+#: How many updates are looked through for one that gave a variant clients.
+UPDATES = 100
 
 
 class GuardError(Exception):
     """An update that the guard refuses; the text says which guardrail, and what to do."""
 
 
-class Guard:
-    """The hooks of one run of the program. Without guardrails, or while they are overridden, they let all through.
+def guard(experiment: Experiment, source: Source) -> Guard | None:
+    """The hooks of one run of the program; None without guardrails, or while they are overridden."""
+    rails = experiment.guardrails
+    return None if rails is None or rails.override is not None else Guard(experiment, source)
 
-    What they need is imported when one runs: most runs of the program change no traffic.
-    """
+
+class Guard:
+    """The hooks of one run of the program. What they need is imported when one runs: most runs change no traffic."""
 
     def __init__(self, experiment: Experiment, source: Source) -> None:
         self._experiment, self._source = experiment, source
-        self._verdict: asyncio.Task[Live | None] | None = None
+        self._verdict: asyncio.Task[None] | None = None
 
-    @property
-    def is_on(self) -> bool:
-        rails = self._experiment.guardrails
-        return rails is not None and rails.override is None
+    async def before_group(self, args: pulumi.ResourceHookArgs) -> None:
+        """Before a target group: it may take the place of one that has clients. The listener would come too late, since
+        the new group would stand by then.
+        """
+        with _told_alone():
+            # As abtest/stack/variant.py names it.
+            await asyncio.to_thread(self._refuse_replacement, args.name.removeprefix("abtest-"))
 
-    async def before_forward(self, args: ResourceHookArgs) -> None:
+    async def before_forward(self, args: pulumi.ResourceHookArgs) -> None:
         """Before the listener or a rule: the whole update is judged once, so that no half of it is made."""
-        if not self.is_on:
-            return
-        from abtest.rollout.judgement import replaced
-
         is_first = self._verdict is None
         if self._verdict is None:
             self._verdict = asyncio.create_task(asyncio.to_thread(self._judge, args))
         with _told_alone():
             try:
-                live = await self._verdict
+                await self._verdict
             except GuardError:
                 if is_first:
                     raise
                 raise GuardError("not made either: the guard refuses the update as a whole") from None
-            if live is not None:
-                _refuse(replaced(live, self._forwards(args.name), _arns(args.new_inputs)))
 
-    def _forwards(self, name: str) -> Collection[str]:
-        """The variants that the listener or rule of this name forwards to (see abtest/stack/routing.py)."""
-        priority = name.removeprefix("rule-")
-        for variant, number in self._experiment.override_priorities.items():
-            if priority == str(number):
-                return (variant,)
-        for rule in self._experiment.rules.values():
-            if priority == str(rule.priority):
-                return self._experiment.forward_weights(rule)
-        return self._experiment.weights
-
-    async def after_attach(self, args: ResourceHookArgs) -> None:
+    async def after_attach(self, args: pulumi.ResourceHookArgs) -> None:
         """After a target is registered: where its group is in use, wait until it is healthy, so that the one that it
         replaces leaves after that.
         """
-        if self.is_on and args.new_outputs is not None:
+        if args.new_outputs is not None:
             with _told_alone():
                 await asyncio.to_thread(self._wait_until_healthy, args.new_outputs)
 
     # In a thread of their own, since boto3 waits ----------------------------------------------------------------------
 
-    def _judge(self, args: ResourceHookArgs) -> Live | None:
-        """What is deployed, if the update may be made; None on the first deployment, which has nobody to hurt."""
-        from abtest.rollout.judgement import Standing, problems
-        from abtest.rollout.live import read_live
-        from abtest.rollout.session import client
+    def _refuse_replacement(self, variant: str) -> None:
+        from abtest.rollout.engine import EngineError
+        from abtest.rollout.judgement import replaced
+        from abtest.rollout.live import main_listener, read_live
 
-        with client(self._source, "elbv2") as elbv2:
+        try:
+            deployed = self._engine().outputs().get("target_group_arns", {}).get(variant)
+        except EngineError as error:
+            raise GuardError(
+                f"the guard cannot tell whether another group of {variant} makes way for this one: {error}"
+            ) from error
+        if deployed is None:
+            return
+        with self._client("elbv2") as elbv2:
+            for balancer in _balancers(elbv2, deployed):
+                if listener := main_listener(elbv2, balancer):
+                    _refuse(replaced(read_live(elbv2, self._experiment, listener), variant))
+
+    def _judge(self, args: pulumi.ResourceHookArgs) -> None:
+        from abtest.rollout.judgement import Standing, problems
+        from abtest.rollout.live import health_of, read_live
+
+        with self._client("elbv2") as elbv2:
             arn = _listener_arn(elbv2, args)
-            if arn is None:
-                return None
+            if arn is None:  # the first deployment has nobody to hurt
+                return
             live = read_live(elbv2, self._experiment, arn)
             standing = Standing(
                 table=live.table,
                 known=live.groups,
                 held=live.held,
-                healthy=lambda name: _healthy(elbv2, live.groups[name]),
+                healthy=lambda name: health_of(elbv2, live.groups[name]).healthy,
+                alarms=lambda: self._alarms(live),
             )
             _refuse(problems(self._experiment, standing))
-        return live
+        for warning in self._undrained(live.table):
+            pulumi.log.warn(warning)
+
+    def _alarms(self, live: Live) -> Collection[Alarm]:
+        from abtest.rollout.alarms import alarms_of
+
+        with self._client("cloudwatch") as cloudwatch:
+            return alarms_of(cloudwatch, live.groups, None)
+
+    def _undrained(self, deployed: RoutingTable) -> Iterator[str]:
+        """Warnings of variants that are taken out while clients may be stuck to them."""
+        from abtest.rollout.drain import leaving, stuck_until
+        from abtest.rollout.engine import EngineError
+
+        now = datetime.now(UTC)
+        for found in leaving(deployed, self._experiment):
+            try:
+                until = stuck_until(found, now, self._history())
+            except EngineError as error:
+                yield f"{found}; whether clients are stuck to it there is not known: {error}"
+                continue
+            if until > now:
+                yield (
+                    f"{found}, where clients may be stuck to it until {until:%Y-%m-%d %H:%M} UTC: these are chosen "
+                    f"anew at once. To let them stay, keep {found.variant} in it at weight 0 until then"
+                )
+
+    def _history(self) -> Iterator[tuple[datetime, RoutingTable]]:
+        """When each update that succeeded ended, the newest first, and the routes that it made."""
+        from abtest.routing import RoutingTable
+
+        for update in self._engine().history(UPDATES):
+            if update.succeeded and update.ended is not None:
+                source = Source.from_engine(update.config, frozenset(), self._source.project, self._source.stack)
+                yield update.ended, RoutingTable.from_experiment(try_load(source)[0])
 
     def _wait_until_healthy(self, attachment: Mapping[str, Any]) -> None:
-        from abtest.rollout.session import client
-
         group, target = attachment["targetGroupArn"], {"Id": attachment["targetId"]}
         if attachment.get("port"):
             target["Port"] = int(attachment["port"])
         deadline = time.monotonic() + HEALTHY_SECONDS
-        with client(self._source, "elbv2") as elbv2:
+        with self._client("elbv2") as elbv2:
             ask = partial(elbv2.describe_target_health, TargetGroupArn=group, Targets=[target])
-            if not elbv2.describe_target_groups(TargetGroupArns=[group])["TargetGroups"][0]["LoadBalancerArns"]:
+            if not _balancers(elbv2, group):
                 return
             while (health := ask()["TargetHealthDescriptions"][0]["TargetHealth"])["State"] != "healthy":
                 if time.monotonic() > deadline:
@@ -127,6 +172,25 @@ class Guard:
                         "that it replaces was taken away. Mend it, and run the update again"
                     )
                 time.sleep(ASK_SECONDS)
+
+    # Who is asked -----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _client(self, service: str) -> Iterator[Any]:
+        from abtest.rollout.session import AwsError, client
+
+        try:
+            with client(self._source, service) as made:
+                yield made
+        except AwsError as error:
+            raise GuardError(f"the guard cannot see what is deployed, so it lets nothing through: {error}") from error
+
+    def _engine(self) -> Engine:
+        """The stack that is being updated, by its full name: the user's own organization need not be its."""
+        from abtest.rollout.engine import PulumiEngine
+
+        name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+        return PulumiEngine(self._source.project.folder, name)
 
 
 @contextmanager
@@ -142,10 +206,12 @@ def _told_alone() -> Iterator[None]:
 def _refuse(found: Iterable[str]) -> None:
     lines = list(found)
     if lines:
-        raise GuardError("the guard refuses this update, nothing of it is made:\n" + "\n".join(f"- {x}" for x in lines))
+        raise GuardError(
+            "the guard refuses this update, traffic stays as it is:\n" + "\n".join(f"- {x}" for x in lines)
+        )
 
 
-def _listener_arn(elbv2: Any, args: ResourceHookArgs) -> str | None:
+def _listener_arn(elbv2: Any, args: pulumi.ResourceHookArgs) -> str | None:
     """The listener that serves the clients of today; None where there is none yet.
 
     A listener that is created may take the place of one on another port.
@@ -165,15 +231,8 @@ def _is_arn(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and value.startswith("arn:")
 
 
-def _arns(inputs: Any) -> frozenset[str]:
-    """Every ARN in some inputs."""
-    if isinstance(inputs, Mapping):
-        return frozenset(arn for value in inputs.values() for arn in _arns(value))
-    if isinstance(inputs, list | tuple):
-        return frozenset(arn for value in inputs for arn in _arns(value))
-    return frozenset({inputs} if _is_arn(inputs) else ())
-
-
-def _healthy(elbv2: Any, group_arn: str) -> int:
-    found = elbv2.describe_target_health(TargetGroupArn=group_arn)["TargetHealthDescriptions"]
-    return sum(target["TargetHealth"]["State"] == "healthy" for target in found)
+def _balancers(elbv2: Any, group_arn: str) -> Collection[str]:
+    """The load balancers that forward to a target group; none where the group is gone."""
+    pages = elbv2.get_paginator("describe_target_groups").paginate()
+    groups = (group for page in pages for group in page["TargetGroups"] if group["TargetGroupArn"] == group_arn)
+    return [arn for group in groups for arn in group["LoadBalancerArns"]]

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from abtest.experiment import Experiment
+from abtest.rollout.alarms import Alarm
 from abtest.rollout.live import Live
 from abtest.routing import Route, RoutingTable, percent
 
-__all__ = ["Gain", "Standing", "gains", "problems", "replaced"]
+__all__ = ["Gain", "Standing", "called", "gains", "problems", "replaced", "same_route"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +24,8 @@ class Gain:
     after: Fraction
 
     @property
-    def points(self) -> float:
-        return float(self.after - self.before) * 100
+    def points(self) -> Fraction:
+        return (self.after - self.before) * 100
 
     def __str__(self) -> str:
         return f"{self.variant} would go from {percent(self.before)} to {percent(self.after)} on {self.route}"
@@ -34,13 +35,14 @@ class Gain:
 class Standing:
     """What is deployed: the rules, the variants that some rule forwards to, and those that the listener's tag holds.
 
-    ``healthy`` tells how many targets of a variant in ``known`` are healthy.
+    ``healthy`` tells how many targets of a variant in ``known`` are healthy, ``alarms`` what looks at those variants.
     """
 
     table: RoutingTable
     known: Collection[str]
     held: Collection[str]
     healthy: Callable[[str], int]
+    alarms: Callable[[], Collection[Alarm]]
 
 
 def gains(before: RoutingTable, experiment: Experiment) -> tuple[Gain, ...]:
@@ -50,7 +52,7 @@ def gains(before: RoutingTable, experiment: Experiment) -> tuple[Gain, ...]:
     after = RoutingTable.from_experiment(experiment)
     forced = experiment.override_priorities.values()
     return tuple(
-        Gain(route=_called(route), variant=name, before=was.get(name, Fraction(0)), after=share)
+        Gain(route=called(route), variant=name, before=was.get(name, Fraction(0)), after=share)
         for route in after.routes
         if route.action.kind == "forward" and route.priority not in forced
         for was in [_earlier(before, route).action.shares]
@@ -60,15 +62,20 @@ def gains(before: RoutingTable, experiment: Experiment) -> tuple[Gain, ...]:
 
 
 def _earlier(before: RoutingTable, route: Route) -> Route:
-    default = before.routes[-1]
+    return same_route(before, route) or before.routes[-1]
+
+
+def same_route(table: RoutingTable, route: Route) -> Route | None:
+    """The route of another table that has the name of this one, else the one that asks for the same."""
     if route.priority is None:
-        return default
-    named = (other for other in before.routes if other.name == route.name)
-    alike = (other for other in before.routes if other.asked == route.asked)
-    return next(named, None) or next(alike, None) or default
+        return table.routes[-1]
+    named = (other for other in table.routes if other.name == route.name)
+    alike = (other for other in table.routes if other.asked == route.asked)
+    return next(named, None) or next(alike, None)
 
 
-def _called(route: Route) -> str:
+def called(route: Route) -> str:
+    """A route within a sentence."""
     return "the main split" if route.priority is None else f"rule {route.name}"
 
 
@@ -83,7 +90,7 @@ def problems(experiment: Experiment, standing: Standing) -> Iterator[str]:
             yield f"{gain}, but it is held; {_lift(experiment, gain.variant)}"
         elif gain.variant != experiment.control and gain.points > rails.max_step:
             yield (
-                f"{gain}, {gain.points:.4g} points at once; maxStep allows {rails.max_step}: "
+                f"{gain}, {float(gain.points):.4g} points at once; maxStep allows {rails.max_step}: "
                 f"go to {percent(gain.before + Fraction(rails.max_step, 100))} first"
             )
     first_of_each: dict[str, Gain] = {}
@@ -91,6 +98,14 @@ def problems(experiment: Experiment, standing: Standing) -> Iterator[str]:
         first_of_each.setdefault(gain.variant, gain)
     for gain in first_of_each.values() if rails.require_healthy else ():
         yield from _unready(gain, rails.min_healthy, standing)
+    # What the control gains is taken back from another, which must work at once.
+    first_of_each.pop(experiment.control, None)
+    for alarm in standing.alarms() if rails.alarms and first_of_each else ():
+        if alarm.state == "ALARM" and alarm.variant in first_of_each:
+            yield (
+                f"{first_of_each[alarm.variant]}, but its alarm {alarm.name} is in ALARM ({alarm.reason}); wait until "
+                "that is over, or mend what it tells of"
+            )
 
 
 def _lift(experiment: Experiment, name: str) -> str:
@@ -118,15 +133,12 @@ def _unready(gain: Gain, min_healthy: int, standing: Standing) -> Iterator[str]:
         )
 
 
-def replaced(live: Live, forwards: Collection[str], kept: Collection[str]) -> Iterator[str]:
-    """Variants with share that a listener or rule would go on forwarding to by another target group; ``kept`` are the
-    ARNs that it would have.
-    """
-    for name in forwards:
-        routes = (route for route in live.table.routes if route.priority not in live.overrides)
-        share = max((route.action.shares.get(name, Fraction(0)) for route in routes), default=Fraction(0))
-        if share and live.groups[name] not in kept:
-            yield (
-                f"{name} has {percent(share)} of clients, and its target group would be replaced by one whose targets "
-                "nobody has checked; add a variant instead, warm it, shift, then take this one out"
-            )
+def replaced(live: Live, name: str) -> Iterator[str]:
+    """Why the target group of a variant may not make way for another: the variant has share."""
+    routes = (route for route in live.table.routes if route.priority not in live.overrides)
+    share = max((route.action.shares.get(name, Fraction(0)) for route in routes), default=Fraction(0))
+    if share:
+        yield (
+            f"{name} has {percent(share)} of clients, and its target group would be replaced by one whose targets "
+            "nobody has checked; add a variant instead, warm it, shift, then take this one out"
+        )

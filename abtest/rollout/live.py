@@ -11,7 +11,7 @@ from abtest.rollout.hidden import hide
 from abtest.rollout.session import AwsError
 from abtest.routing import RoutingTable
 
-__all__ = ["Live", "main_listener", "read_live"]
+__all__ = ["Health", "Live", "health_of", "main_listener", "read_live"]
 
 # As abtest/stack/tags.py writes them.
 EXPERIMENT, VARIANT, RULE, HELD = "abtest:experiment", "abtest:variant", "abtest:rule", "abtest:held"
@@ -61,6 +61,24 @@ def read_live(elbv2: Any, experiment: Experiment, listener_arn: str | None = Non
             if rule.get("Transforms")
         ),
     )
+
+
+@dataclass(frozen=True)
+class Health:
+    """Targets of a group that are healthy, of those that are not on their way out."""
+
+    healthy: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"{self.healthy}/{self.total}"
+
+
+def health_of(elbv2: Any, group_arn: str) -> Health:
+    """As the load balancer sees it at this moment."""
+    found = elbv2.describe_target_health(TargetGroupArn=group_arn)["TargetHealthDescriptions"]
+    states = [target["TargetHealth"]["State"] for target in found]
+    return Health(states.count("healthy"), len(states) - states.count("draining"))
 
 
 # Finding the listener -------------------------------------------------------------------------------------------------

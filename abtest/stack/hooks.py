@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import pulumi
 
-__all__ = ["Binding", "Hooks", "bindings"]
+__all__ = ["Binding", "Hooks", "OfVariants", "bindings"]
 
 Binding = pulumi.ResourceHookBinding | None
 
 
 class Hooks(Protocol):
     """Called by the engine; what raises stops the update of that resource."""
+
+    def before_group(self, args: pulumi.ResourceHookArgs) -> Awaitable[None]:
+        """Before a target group is created, be it in place of another; in previews too."""
 
     def before_forward(self, args: pulumi.ResourceHookArgs) -> Awaitable[None]:
         """Before the listener, or a rule that forwards, is created or updated; in previews too."""
@@ -22,14 +25,25 @@ class Hooks(Protocol):
         """After a target is registered."""
 
 
-def bindings(hooks: Hooks | None) -> tuple[Binding, Binding]:
-    """For target group attachments, and for what forwards."""
+class OfVariants(NamedTuple):
+    """For target groups, and for what registers their targets."""
+
+    group: Binding = None
+    attached: Binding = None
+
+
+def bindings(hooks: Hooks | None) -> tuple[OfVariants, Binding]:
+    """For variants, and for what forwards to them."""
     if hooks is None:
-        return None, None
-    attached = pulumi.ResourceHook("abtest-after-attach", hooks.after_attach)
+        return OfVariants(), None
     in_previews = pulumi.ResourceHookOptions(on_dry_run=True)
+    grouped = pulumi.ResourceHook("abtest-before-group", hooks.before_group, in_previews)
+    attached = pulumi.ResourceHook("abtest-after-attach", hooks.after_attach)
     forwarded = pulumi.ResourceHook("abtest-before-forward", hooks.before_forward, in_previews)
     return (
-        pulumi.ResourceHookBinding(after_create=[attached]),
+        OfVariants(
+            group=pulumi.ResourceHookBinding(before_create=[grouped]),
+            attached=pulumi.ResourceHookBinding(after_create=[attached]),
+        ),
         pulumi.ResourceHookBinding(before_create=[forwarded], before_update=[forwarded]),
     )

@@ -9,7 +9,7 @@ import pulumi_aws as aws
 
 from abtest.experiment import Experiment
 from abtest.experiment.types import Launch, Targets
-from abtest.stack.hooks import Binding
+from abtest.stack.hooks import OfVariants
 from abtest.stack.look_up import Launchable, Surroundings
 from abtest.stack.network import Network, SecurityGroupRule, open_port, ports_of
 from abtest.stack.tags import tags_of
@@ -36,7 +36,7 @@ class Variant(pulumi.ComponentResource):
         experiment: Experiment,
         surroundings: Surroundings,
         network: Network,
-        attached: Binding = None,
+        hooks: OfVariants,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         name = f"abtest-{variant}"
@@ -44,9 +44,9 @@ class Variant(pulumi.ComponentResource):
         self._name, self._variant, self._experiment, self._surroundings = name, variant, experiment, surroundings
         self._config = experiment.variants[variant]
         self._child = pulumi.ResourceOptions(parent=self)
-        self._attached = pulumi.ResourceOptions(parent=self, hooks=attached)
+        self._attached = pulumi.ResourceOptions(parent=self, hooks=hooks.attached)
         self.security_group = None
-        self.target_group = self._target_group()
+        self.target_group = self._target_group(pulumi.ResourceOptions(parent=self, hooks=hooks.group))
         targets = self._config.targets
         if targets.launch is not None:
             self.security_group, openings = self._open_to(network)
@@ -57,7 +57,7 @@ class Variant(pulumi.ComponentResource):
             self.attachments = tuple(self._attach(target, target, zone=self._zone(target)) for target in ids)
         self.register_outputs({"target_group_arn": self.target_group.arn})
 
-    def _target_group(self) -> aws.lb.TargetGroup:
+    def _target_group(self, options: pulumi.ResourceOptions) -> aws.lb.TargetGroup:
         config, health = self._config, self._config.health
         # Autonamed: AWS does not give a group away while a rule uses its name, so a fixed one could not be replaced.
         return aws.lb.TargetGroup(
@@ -83,7 +83,7 @@ class Variant(pulumi.ComponentResource):
                 "matcher": health.matcher,
             },
             tags=tags_of(self._experiment, variant=self._variant),
-            opts=self._child,
+            opts=options,
         )
 
     def _zone(self, target: str) -> str | None:

@@ -15,7 +15,18 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-__all__ = ["REGION", "Route", "Routes", "Share", "arns_of", "client_of", "layout_of", "moto_server", "routes_of"]
+__all__ = [
+    "REGION",
+    "Route",
+    "Routes",
+    "Share",
+    "arns_of",
+    "client_of",
+    "layout_of",
+    "logical",
+    "moto_server",
+    "routes_of",
+]
 
 REGION = "us-east-1"
 
@@ -107,7 +118,7 @@ def routes_of(elb: Any) -> Routes:
         action = rule["Actions"][-1]
         groups = action.get("ForwardConfig", {}).get("TargetGroups", [])
         shares = tuple(
-            Share(_logical(g["TargetGroupArn"]), g.get("Weight", 1), targets(g["TargetGroupArn"])) for g in groups
+            Share(logical(g["TargetGroupArn"]), g.get("Weight", 1), targets(g["TargetGroupArn"])) for g in groups
         )
         routes.append(Route(listener["Port"], rule["Priority"], action["Type"], shares))
     return tuple(routes)
@@ -137,7 +148,7 @@ def arns_of(elb: Any) -> set[str]:
 _GROUP = re.compile(r"arn:[^\"]*?:targetgroup/([^/\"]+)-[0-9a-f]{7}/[0-9a-f]+")
 
 
-def _logical(text: str) -> str:
+def logical(text: str) -> str:
     """ARNs of autonamed groups as the groups' logical names, so that two deployments can be compared."""
     return _GROUP.sub(r"\1", text)
 
@@ -153,7 +164,7 @@ def layout_of(elb: Any) -> Mapping[str, Any]:
         arn = group["TargetGroupArn"]
         settings = elb.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]
         health = elb.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
-        name = _logical(arn)
+        name = logical(arn)
         twins = sum(each.partition(" ")[0] == name for each in groups)
         groups[f"{name} {twins + 1}" if twins else name] = {
             **{key: group.get(key) for key in ("Port", "Protocol", "ProtocolVersion", "TargetType")},
@@ -171,5 +182,5 @@ def layout_of(elb: Any) -> Mapping[str, Any]:
         },
         "groups": groups,
     }
-    layout: Mapping[str, Any] = json.loads(_logical(json.dumps(found, sort_keys=True)))
+    layout: Mapping[str, Any] = json.loads(logical(json.dumps(found, sort_keys=True)))
     return layout

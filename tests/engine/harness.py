@@ -6,10 +6,11 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,16 @@ import yaml
 
 from tests.engine.cloud import REGION, arns_of, client_of, layout_of, moto_server, routes_of
 from tests.engine.proxy import Call, Proxy
+from tests.engine.terminal import Terminal, terminal
 
 __all__ = ["ROOT", "Cloud", "Engine", "Run", "Step", "cloud", "environment", "pulumi", "with_virtualenv_of_the_tests"]
 
 ROOT = Path(__file__).parents[2]
 
+_ABTEST = str(Path(sys.executable).parent / "abtest")
+
 #: The services that the program, or the provider on its behalf, asks.
-_SERVICES = ("acm", "ec2", "elbv2", "iam", "route53", "ssm", "sts")
+_SERVICES = ("acm", "cloudwatch", "ec2", "elbv2", "iam", "route53", "ssm", "sts")
 
 
 # AWS --------------------------------------------------------------------------------------------------------------
@@ -196,6 +200,7 @@ class Engine:
         (self.folder / "Pulumi.yaml").write_text(with_virtualenv_of_the_tests(project), encoding="utf-8")
         state = folder / "state"
         state.mkdir()
+        self.backend = state.as_uri()
         self._env = environment(state, cloud.url)
         self._pulumi("stack", "init", "dev", "--no-select").check_returncode()
         self._salt = yaml.safe_load(self.file.read_text(encoding="utf-8"))
@@ -246,6 +251,43 @@ class Engine:
             self.up(config).succeeded()
         return self
 
+    def abtest(self, *words: str, env: Mapping[str, str] | None = None) -> Run:
+        """`abtest`, as somebody calls it in the project's folder with nobody at the keyboard."""
+        before = len(self.cloud.proxy.calls)
+        with self.starting(*words, env=env) as process:
+            output, _ = process.communicate(timeout=300)
+        return Run(process.returncode, output, (), tuple(self.cloud.proxy.calls[before:]))
+
+    @contextmanager
+    def starting(
+        self, *words: str, env: Mapping[str, str] | None = None, stdin: int = subprocess.DEVNULL
+    ) -> Iterator[subprocess.Popen[str]]:
+        """`abtest`, while it runs; in a process group of its own, of which nothing is left in the end."""
+        self._stands = None
+        process = subprocess.Popen(
+            [_ABTEST, *words],
+            cwd=self.folder,
+            env={**self._env, **(env or {})},
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        with process:
+            try:
+                yield process
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+
+    @contextmanager
+    def at_a_terminal(self, *words: str) -> Iterator[Terminal]:
+        """`abtest`, with somebody at the keyboard."""
+        self._stands = None
+        with terminal([_ABTEST, *words], self.folder, self._env) as shown:
+            yield shown
+
     def _change(self, config: Mapping[str, Any] | None, *words: str) -> Run:
         if config is not None:
             self.write(config)
@@ -291,6 +333,10 @@ class Engine:
                 wanted = [{"Key": key, "Value": value} for key, value in tags.items()]
                 self.cloud.elb.add_tags(ResourceArns=[arn], Tags=wanted)
         return self
+
+    def unlock(self) -> None:
+        """Take away the lock of an update that was killed."""
+        self._pulumi("cancel", "--yes", "--stack", "dev").check_returncode()
 
     def resources(self) -> list[str]:
         """The names by which the engine knows the stack's resources; none may be marked as unfinished."""

@@ -5,16 +5,17 @@ from __future__ import annotations
 import http.client
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from itertools import repeat
+from threading import Event, Lock, Thread
 from time import sleep
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.engine.cloud import Routes
+from tests.engine.cloud import Routes, logical
 
 __all__ = ["Call", "Proxy"]
 
@@ -23,10 +24,16 @@ _LONG = 1.5
 
 _READS = ("Describe", "Get", "List", "Head", "GET ", "HEAD ")
 _SCOPE = re.compile(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/")
-_CODE = re.compile(r"<Code>([^<]+)</Code>")
+_CODE = re.compile(r'(?:<Code>|"__type": ")([^<"]+)')
+_MEMBER = re.compile(r"<member>.*?</member>", re.DOTALL)
+_ID, _STATE = re.compile(r"<Id>([^<]+)<"), re.compile(r"<State>.*?</State>")
 _REFUSAL = (
     '<ErrorResponse xmlns="http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/"><Error><Type>Sender</Type>'
     "<Code>{}</Code><Message>{}</Message></Error><RequestId>refused-by-the-proxy</RequestId></ErrorResponse>"
+)
+_REFUSAL_OF_EC2 = (
+    "<Response><Errors><Error><Code>{}</Code><Message>{}</Message></Error></Errors>"
+    "<RequestID>refused-by-the-proxy</RequestID></Response>"
 )
 
 
@@ -73,8 +80,10 @@ class Proxy:
         self._address = urlsplit(upstream).netloc
         self._watch, self._ports_in_use = watch, ports_in_use
         self._writes, self._records = Lock(), Lock()
-        self._refused: set[str] = set()
-        self._slowed: set[str] = set()
+        self._refused: dict[str, tuple[int, str]] = {}
+        self._is_down = False
+        self._slowed: dict[str, Event] = {}
+        self._health: dict[str, Iterator[str]] = {}
 
     @contextmanager
     def serve(self) -> Iterator[str]:
@@ -89,34 +98,62 @@ class Proxy:
                 thread.join()
 
     @contextmanager
-    def throttling(self, action: str) -> Iterator[None]:
-        """Refuse every call of a load balancing operation, however often it is tried again, until the block ends."""
-        self._refused.add(action)
+    def throttling(self, action: str, but: int = 0, code: str = "Throttling") -> Iterator[None]:
+        """Refuse every call of an operation, all ``but`` the first ones, however often it is tried again, until the
+        block ends.
+        """
+        self._refused[action] = but, code
         try:
             yield
         finally:
-            self._refused.remove(action)
+            del self._refused[action]
 
     @contextmanager
-    def slowing(self, action: str) -> Iterator[None]:
-        """Let calls of an operation wait: what should come after them, but does not wait for them, comes before."""
-        self._slowed.add(action)
+    def unreachable(self) -> Iterator[None]:
+        """Hang up on every call."""
+        self._is_down = True
         try:
             yield
         finally:
-            self._slowed.remove(action)
+            self._is_down = False
 
-    def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> _Answer:
+    @contextmanager
+    def slowing(self, action: str) -> Iterator[Event]:
+        """Let calls of an operation wait: what should come after them, but does not wait for them, comes before. The
+        event is set once such a call is there.
+        """
+        self._slowed[action] = Event()
+        try:
+            yield self._slowed[action]
+        finally:
+            del self._slowed[action]
+
+    @contextmanager
+    def health(self, states: Mapping[str, str | Iterable[str]]) -> Iterator[None]:
+        """Let targets be in a state, by their id or their group's logical name; of several states, each answer takes the
+        next one, and the last one stays. Moto itself says that every target is healthy.
+        """
+        self._health = {name: _one_by_one(asked) for name, asked in states.items()}
+        try:
+            yield
+        finally:
+            self._health = {}
+
+    def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> _Answer | None:
+        """None hangs up."""
+        if self._is_down:
+            return None
         call = _call(method, path, headers, body)
         if not call.is_write:
             return self._pass_on(call, method, path, headers, body)
-        if call.action in self._slowed:
+        if slowed := self._slowed.get(call.action):
+            slowed.set()
             sleep(_LONG)
         with self._writes:
             return self._pass_on(call, method, path, headers, body)
 
     def _pass_on(self, call: Call, method: str, path: str, headers: Mapping[str, str], body: bytes) -> _Answer:
-        answer = self._refusal(call) or self._ask(method, path, headers, body)
+        answer = self._refusal(call) or self._with_health(call, self._ask(method, path, headers, body))
         code = _CODE.search(answer.body.decode(errors="replace"))
         error = (code[1] if code else str(answer.status)) if answer.status >= 400 else None
         routes = self._watch() if call.is_write else None
@@ -133,9 +170,26 @@ class Proxy:
         finally:
             connection.close()
 
+    def _with_health(self, call: Call, answer: _Answer) -> _Answer:
+        if call.action != "DescribeTargetHealth" or not self._health or answer.status >= 400:
+            return answer
+        group = self._health.get(logical(call.params["TargetGroupArn"]))
+        with self._records:
+            of_group = next(group) if group else None
+
+            def told(member: re.Match[str]) -> str:
+                target = self._health.get(_ID.findall(member[0])[0])
+                state = next(target) if target else of_group
+                return _STATE.sub(f"<State>{state}</State>", member[0]) if state else member[0]
+
+            return replace(answer, body=_MEMBER.sub(told, answer.body.decode()).encode())
+
     def _refusal(self, call: Call) -> _Answer | None:
         if call.action in self._refused:
-            return _refuse("Throttling", "Rate exceeded")
+            left, code = self._refused[call.action]
+            if not left:
+                return _refuse(code, "Rate exceeded" if code == "Throttling" else "refused", call.service)
+            self._refused[call.action] = left - 1, code
         # Moto lets two listeners share a port, AWS does not (API CreateListener, ModifyListener).
         if call.action in {"CreateListener", "ModifyListener"}:
             arn = call.params.get("LoadBalancerArn") or call.params["ListenerArn"]
@@ -144,8 +198,18 @@ class Proxy:
         return None
 
 
-def _refuse(code: str, message: str) -> _Answer:
-    return _Answer(400, "text/xml", _REFUSAL.format(code, message).encode())
+def _one_by_one(states: str | Iterable[str]) -> Iterator[str]:
+    last = ""
+    for last in [states] if isinstance(states, str) else states:
+        yield last
+    yield from repeat(last)
+
+
+def _refuse(code: str, message: str, service: str = "elasticloadbalancing") -> _Answer:
+    if service == "monitoring":
+        return _Answer(400, "application/x-amz-json-1.0", json.dumps({"__type": code, "message": message}).encode())
+    xml = _REFUSAL_OF_EC2 if service == "ec2" else _REFUSAL
+    return _Answer(400, "text/xml", xml.format(code, message).encode())
 
 
 def _call(method: str, path: str, headers: Mapping[str, str], body: bytes) -> Call:
@@ -169,6 +233,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
         answer = self._proxy.answer(self.command, self.path, headers, body)
+        if answer is None:
+            self.close_connection = True
+            return
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(answer.body)))

@@ -77,13 +77,20 @@ def test_a_new_rule_is_compared_with_the_split_that_its_requests_left(guarded: E
     guarded.up(changed(GUARDED, rules__all=rule(40, "/*", "split"))).succeeded()
 
 
-def test_a_group_with_share_is_not_replaced(guarded: Engine) -> None:
+def test_a_group_with_share_is_not_replaced_nor_is_another_made(guarded: Engine) -> None:
     config = changed(GUARDED, variants__b__port=9090)
-    refused(guarded.preview(config), "b has 100 % of clients, and its target group would be replaced")
-    run = guarded.up(config)  # without its preview, so that a group is made before the listener is refused
-    assert run.code != 0
-    assert run.gaps == []
-    assert guarded.cloud.weights("80 default") == {"abtest-a": 90, "abtest-b": 10}
+    words = "b has 100 % of clients, and its target group would be replaced"
+    refused(guarded.preview(config), words)
+    refused(guarded.up(config), words)
+    back = guarded.up(GUARDED).succeeded()  # takes back what the engine made besides
+    assert not any(step.type == "aws:lb/targetGroup:TargetGroup" for step in back.steps)
+    assert back.gaps == []
+
+
+def test_a_group_without_share_may_be_replaced(guarded: Engine) -> None:
+    warm = changed(GUARDED, weights={"a": 100, "b": 0}, rules={})
+    guarded.up(warm).succeeded()
+    assert guarded.up(changed(warm, variants__b__port=9090)).succeeded().replaced == ["abtest-b", "abtest-b-1"]
 
 
 def test_a_new_variant_is_warmed_first(guarded: Engine) -> None:
@@ -104,8 +111,76 @@ def test_a_held_variant_gains_nothing_until_an_update_leaves_its_share_as_it_is(
     guarded.up(GUARDED).succeeded()
 
 
+def test_a_variant_without_a_healthy_target_gains_nothing(guarded: Engine) -> None:
+    config = changed(GUARDED, weights={"a": 80, "b": 20})
+    words = "b would go from 10 % to 20 % on the main split, but it has 0 healthy targets and minHealthy is 1"
+    with guarded.cloud.proxy.health({"abtest-b": "unhealthy"}):
+        refused(guarded.preview(config), words)
+        refused(guarded.up(config), words)
+        guarded.up(changed(GUARDED, weights={"a": 95, "b": 5})).succeeded()
+    guarded.up(config).succeeded()
+
+
+def test_a_target_leaves_only_when_the_one_that_replaces_it_is_healthy(guarded: Engine) -> None:
+    larger = changed(GUARDED, variants__a=launching(instanceType="t3.large"))
+    with guarded.cloud.proxy.health({"abtest-a": ["initial", "healthy"]}):
+        run = guarded.up(larger).succeeded()
+    seen = ("RegisterTargets", "DescribeTargetHealth", "DeregisterTargets")
+    assert [call.action for call in run.calls if call.action in seen] == [
+        "RegisterTargets", "DescribeTargetHealth", "DescribeTargetHealth", "DeregisterTargets",
+    ]  # fmt: skip
+
+
+def test_a_variant_gains_nothing_while_its_alarm_is_on(guarded: Engine) -> None:
+    config = changed(GUARDED, weights={"a": 80, "b": 20})
+    group = guarded.outputs()["target_group_arns"]["b"].rpartition(":")[2]
+    with guarded.cloud.client("cloudwatch") as cloudwatch:
+        cloudwatch.put_metric_alarm(
+            AlarmName="b-fails", EvaluationPeriods=1, Threshold=1, ComparisonOperator="GreaterThanThreshold", Period=60,
+            Namespace="AWS/ApplicationELB", MetricName="HTTPCode_Target_5XX_Count", Statistic="Sum",
+            Dimensions=[{"Name": "TargetGroup", "Value": group}],
+        )  # fmt: skip
+        cloudwatch.set_alarm_state(AlarmName="b-fails", StateValue="ALARM", StateReason="5 was over 1")
+        words = "b would go from 10 % to 20 % on the main split, but its alarm b-fails is in ALARM (5 was over 1)"
+        refused(guarded.preview(config), words)
+        refused(guarded.up(config), words)
+        cloudwatch.delete_alarms(AlarmNames=["b-fails"])
+    guarded.up(config).succeeded()
+
+
+def test_a_variant_that_leaves_while_clients_are_stuck_to_it_is_a_warning(guarded: Engine) -> None:
+    warm, out = (changed(GUARDED, weights=weights, rules={}) for weights in ({"a": 100, "b": 0}, {"a": 100}))
+    guarded.up(warm).succeeded()
+    words = "warning: b leaves the main split, where clients may be stuck to it until 20"
+    for run in (guarded.preview(out), guarded.up(out)):
+        assert words in run.succeeded().output
+    assert "leaves the main split" not in guarded.up(GUARDED | {"rules": {}, "weights": {"a": 100, "b": 0}}).output
+
+
+def test_what_a_rollback_takes_out_is_no_warning(guarded: Engine) -> None:
+    run = guarded.up(changed(GUARDED, weights={"a": 100}, held=["b"])).succeeded()
+    assert "leaves the main split" not in run.output
+
+
+# AWS that does not answer ---------------------------------------------------------------------------------------------
+
+SHIFTED = changed(GUARDED, weights={"a": 80, "b": 20})
+UNSEEN = "the guard cannot see what is deployed, so it lets nothing through: "
+
+
+def test_a_throttled_guard_lets_nothing_through(guarded: Engine) -> None:
+    with guarded.cloud.proxy.throttling("DescribeRules"):
+        refused(guarded.preview(SHIFTED), f"{UNSEEN}AWS throttles DescribeRules: wait a moment and try again")
+        refused(guarded.up(SHIFTED), f"{UNSEEN}AWS throttles DescribeRules: wait a moment and try again")
+
+
 def test_an_override_lets_an_emergency_through(guarded: Engine) -> None:
     until = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     guarded.up(
         changed(GUARDED, weights={"a": 0, "b": 100}, guardrails__override={"reason": "a is broken", "until": until})
     ).succeeded()
+
+
+def test_without_guardrails_the_engine_has_no_hook(standing: Engine) -> None:
+    run = standing.up(changed(BASE, weights={"a": 0, "b": 100})).succeeded()
+    assert not any(call.action == "DescribeRules" for call in run.calls)

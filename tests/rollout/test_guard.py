@@ -1,54 +1,47 @@
-"""The guard's hooks against stubbed AWS; tests/engine/test_guard.py has them on the real engine."""
+"""The guard's hooks against a mocked AWS; tests/engine/test_guard.py has them on the real engine."""
 
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import boto3
+import pulumi
 import pytest
 from botocore.stub import Stubber
 
-from abtest.experiment import Source
+from abtest.experiment import Source, stack_file, try_load
 from abtest.rollout import guard, session
+from abtest.rollout.engine import EngineError, Update
 from abtest.rollout.guard import Guard, GuardError
-from tests.configs import config, experiment, source
+from abtest.rollout.live import read_live
+from tests.configs import ROOT, config, experiment, source, write_stack
+from tests.rollout.standing import standing
 
-GROUP = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/abtest-b/1"
-ATTACHED = SimpleNamespace(new_outputs={"targetGroupArn": GROUP, "targetId": "i-1", "port": 8080.0})
-TARGET = {"TargetGroupArn": GROUP, "Targets": [{"Id": "i-1", "Port": 8080}]}
-
-
-@pytest.fixture
-def elbv2(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
-    """What the guard asks; every response that is added has to be asked for."""
-    made = boto3.client("elbv2", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")  # noqa: S106 no secret
-
-    @contextmanager
-    def client(_: Source, service: str) -> Iterator[Any]:
-        assert service == "elbv2"
-        yield made
-
-    monkeypatch.setattr(session, "client", client)
-    monkeypatch.setattr(guard, "ASK_SECONDS", 0)
-    with Stubber(made) as stub:
-        yield stub
-        stub.assert_no_pending_responses()
-    made.close()
+STACK = """\
+config:
+  aws:region: us-east-1
+  abtest:experiment: guarded
+  abtest:weights: {a: 90, b: 10, c: 0}
+  abtest:stickinessSeconds: 3600
+  abtest:variants:
+    a: {port: 8080, targets: {external: ip}}
+    b: {port: 8080, targets: {external: ip}}
+    c: {port: 8080, targets: {external: ip}}
+  abtest:guardrails: {requireHealthy: false}
+"""
 
 
-def used_by(stub: Stubber, *balancers: str) -> None:
-    found = {"TargetGroups": [{"LoadBalancerArns": list(balancers)}]}
-    stub.add_response("describe_target_groups", found, {"TargetGroupArns": [GROUP]})
-
-
-def state(stub: Stubber, name: str) -> None:
-    found = {"TargetHealthDescriptions": [{"TargetHealth": {"State": name, "Description": "it fails"}}]}
-    stub.add_response("describe_target_health", found, TARGET)
+@pytest.fixture(autouse=True)
+def _no_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hook that fails prepares the end of its process."""
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
 
 
 def guarded(**changes: Any) -> Guard:
@@ -56,38 +49,270 @@ def guarded(**changes: Any) -> Guard:
     return Guard(experiment(keys), source(keys))
 
 
-def attach(**changes: Any) -> Callable[[], None]:
-    return lambda: asyncio.run(guarded(**changes).after_attach(ATTACHED))  # type: ignore[arg-type]
+# When it is on --------------------------------------------------------------------------------------------------------
 
 
-def test_a_new_target_of_a_group_in_use_is_waited_for(elbv2: Stubber) -> None:
-    used_by(elbv2, "lb")
-    for name in ("initial", "unhealthy", "healthy"):
-        state(elbv2, name)
-    attach()()
+def test_there_are_hooks_only_while_there_are_guardrails() -> None:
+    until = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+    overridden = {"override": {"reason": "a is broken", "until": until}}
+    for rails, expected in (({}, True), (None, False), (overridden, False)):
+        keys = config(guardrails=rails)
+        assert isinstance(guard.guard(experiment(keys), source(keys)), Guard) == expected
 
 
-def test_a_target_that_stays_unhealthy_stops_the_update(elbv2: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "HEALTHY_SECONDS", 0)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    used_by(elbv2, "lb")
-    state(elbv2, "unhealthy")
-    with pytest.raises(GuardError, match=r"target i-1 is not healthy after 0 minutes \(it fails\)"):
-        attach()()
+# A deployed stack -----------------------------------------------------------------------------------------------------
 
 
-def test_a_group_that_nobody_uses_yet_is_not_waited_for(elbv2: Stubber) -> None:
-    used_by(elbv2)
-    attach()()
+class Deployed:
+    """A stack as STACK says, on a mocked AWS; the engine's part is played here."""
+
+    def __init__(self, file: Path, elbv2: Any) -> None:
+        self._file = file
+        self._file.write_text(STACK)
+        live = read_live(elbv2, try_load(Source.from_file(*stack_file(str(file))))[0])
+        self._listener, self.groups = live.listener_arn, live.groups
+        self.history: list[Update] | EngineError = []
+        self.exports: Mapping[str, Any] | EngineError = {"target_group_arns": self.groups}
+
+    def guard(self, before: str = "", after: str = "") -> Guard:
+        """The guard of a run with a text of the stack file changed."""
+        self._file.write_text(STACK.replace(before, after))
+        found = Source.from_file(*stack_file(str(self._file)))
+        return Guard(try_load(found)[0], found)
+
+    def change(self, before: str, after: str) -> None:
+        """Run the hook of the listener."""
+        args = SimpleNamespace(type="aws:lb/listener:Listener", new_inputs={}, old_outputs={"arn": self._listener})
+        asyncio.run(self.guard(before, after).before_forward(args))  # type: ignore[arg-type]
+
+    def replace(self, variant: str) -> None:
+        """Run the hook of a target group that is created."""
+        asyncio.run(self.guard().before_group(SimpleNamespace(name=f"abtest-{variant}")))  # type: ignore[arg-type]
 
 
-@pytest.mark.usefixtures("elbv2")
-def test_without_guardrails_nothing_is_asked() -> None:
-    attach(guardrails=None)()
-    asyncio.run(guarded(guardrails=None).before_forward(SimpleNamespace(name="listener-80")))  # type: ignore[arg-type]
+class Played:
+    """The engine as a test wants it."""
+
+    def __init__(self, deployed: Deployed) -> None:
+        self._deployed = deployed
+
+    def outputs(self) -> Any:
+        return _or_raise(self._deployed.exports)
+
+    def history(self, count: int = 20) -> tuple[Update, ...]:
+        return tuple(_or_raise(self._deployed.history))
+
+
+def _or_raise(value: Any) -> Any:
+    if isinstance(value, Exception):
+        raise value
+    return value
+
+
+@pytest.fixture(scope="module")
+def _stands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Any]]:
+    file = write_stack(tmp_path_factory.mktemp("stack"), STACK)
+    shutil.copy(ROOT / "__main__.py", file.parent)
+    with standing(str(file)) as elbv2:
+        yield file, elbv2
+
+
+@pytest.fixture
+def deployed(_stands: tuple[Path, Any], monkeypatch: pytest.MonkeyPatch) -> Deployed:
+    found = Deployed(*_stands)
+    monkeypatch.setattr(Guard, "_engine", lambda _: Played(found))
+    return found
+
+
+@pytest.fixture
+def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the engine is told as a warning."""
+    found: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", found.append)
+    return found
+
+
+def test_a_gain_is_refused_while_an_alarm_of_the_variant_is_on(deployed: Deployed) -> None:
+    deployed.change("b: 10", "b: 20")
+    cloudwatch = boto3.client("cloudwatch", region_name="us-east-1")
+    cloudwatch.put_metric_alarm(
+        AlarmName="b-fails", EvaluationPeriods=1, Threshold=1, ComparisonOperator="GreaterThanThreshold", Period=60,
+        Namespace="AWS/ApplicationELB", MetricName="HTTPCode_Target_5XX_Count", Statistic="Sum",
+        Dimensions=[{"Name": "TargetGroup", "Value": deployed.groups["b"].rpartition(":")[2]}],
+    )  # fmt: skip
+    cloudwatch.set_alarm_state(AlarmName="b-fails", StateValue="ALARM", StateReason="5 was over 1")
+    with pytest.raises(GuardError, match=r"but its alarm b-fails is in ALARM \(5 was over 1\)"):
+        deployed.change("b: 10", "b: 20")
+    cloudwatch.delete_alarms(AlarmNames=["b-fails"])
+    cloudwatch.close()
+
+
+def test_the_group_of_a_variant_with_share_is_not_replaced(deployed: Deployed) -> None:
+    with pytest.raises(GuardError, match=r"b has 10 % of clients, and its target group would be replaced"):
+        deployed.replace("b")
+    deployed.replace("c")
+
+
+def test_a_group_that_was_not_there_replaces_nothing(deployed: Deployed) -> None:
+    deployed.exports = {}
+    deployed.replace("b")
+    deployed.exports = {"target_group_arns": {"b": deployed.groups["b"] + "0"}}
+    deployed.replace("b")
+
+
+def test_where_the_engine_does_not_tell_what_is_deployed_no_group_is_made(deployed: Deployed) -> None:
+    deployed.exports = EngineError("pulumi: no network")
+    words = "the guard cannot tell whether another group of b makes way for this one: pulumi: no network"
+    with pytest.raises(GuardError, match=words):
+        deployed.replace("b")
+
+
+# Clients that may be stuck --------------------------------------------------------------------------------------------
+
+
+def update(minutes_ago: int, weights: str, result: str = "succeeded") -> Update:
+    ended = datetime.now(UTC) - timedelta(minutes=minutes_ago)
+    texts = {
+        "abtest:weights": weights, "abtest:stickinessSeconds": "3600",
+        "abtest:variants": '{"a": {"port": 8080, "targets": {"external": "ip"}}}',
+    }  # fmt: skip
+    return Update(kind="update", result=result, started=ended, ended=ended, message="", config=texts)
+
+
+def test_a_variant_that_leaves_with_share_is_a_warning(deployed: Deployed, warned: list[str]) -> None:
+    deployed.change("b: 10, ", "")
+    (line,) = warned
+    assert line.startswith("b leaves the main split, where clients may be stuck to it until 20")
+    assert line.endswith(" UTC: these are chosen anew at once. To let them stay, keep b in it at weight 0 until then")
+
+
+def test_a_variant_at_weight_0_may_have_clients_of_an_earlier_update(deployed: Deployed, warned: list[str]) -> None:
+    deployed.history = [update(20, '{"a": 1, "c": 0}'), update(50, '{"a": 1, "c": 0}'), update(90, '{"a": 1, "c": 1}')]
+    deployed.change(", c: 0", "")
+    (line,) = warned
+    assert f"{datetime.now(UTC) + timedelta(minutes=10):until %Y-%m-%d %H:%M UTC}" in line
+
+
+def test_what_failed_gave_no_variant_clients(deployed: Deployed, warned: list[str]) -> None:
+    deployed.history = [update(5, '{"a": 1, "c": 1}', "failed"), update(50, '{"a": 1, "c": 0}')]
+    deployed.change(", c: 0", "")
+    assert warned == []
+
+
+def test_what_is_held_leaves_without_a_warning(deployed: Deployed, warned: list[str]) -> None:
+    deployed.change("weights: {a: 90, b: 10, c: 0}", "held: [b, c]\n  abtest:weights: {a: 1}")
+    assert warned == []
+
+
+def test_a_history_that_cannot_be_read_stops_nothing(deployed: Deployed, warned: list[str]) -> None:
+    deployed.history = EngineError("pulumi: no network")
+    deployed.change(", c: 0", "")
+    assert warned == ["c leaves the main split; whether clients are stuck to it there is not known: pulumi: no network"]
+
+
+# AWS that does not answer ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def elbv2(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
+    """What the guard asks; every response that is added has to be asked for."""
+    made = boto3.client("elbv2", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")  # noqa: S106 no secret
+    monkeypatch.setattr(session, "_client", lambda *_: made)
+    monkeypatch.setattr(guard, "ASK_SECONDS", 0)
+    with Stubber(made) as stub:
+        yield stub
+        stub.assert_no_pending_responses()
+    made.close()
+
+
+RULE = SimpleNamespace(
+    type="aws:lb/listenerRule:ListenerRule", name="rule-10", new_inputs={"listenerArn": "arn:aws:x"}, old_outputs=None
+)
+
+
+def forward(**changes: Any) -> None:
+    asyncio.run(guarded(**changes).before_forward(RULE))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("ExpiredToken", "the AWS credentials have expired: set AWS_PROFILE or aws:profile, or log in again"),
+        ("AccessDenied", "AWS does not allow DescribeListeners; grant it, or use other credentials"),
+        ("Throttling", "AWS throttles DescribeListeners: wait a moment and try again"),
+    ],
+)
+def test_what_aws_refuses_is_one_message_and_lets_nothing_through(elbv2: Stubber, code: str, words: str) -> None:
+    elbv2.add_client_error("describe_listeners", code)
+    with pytest.raises(GuardError) as caught:
+        forward()
+    assert str(caught.value).startswith(f"the guard cannot see what is deployed, so it lets nothing through: {words}")
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"aws:profile": "nobody"}, "The config profile (nobody) could not be found"),
+        ({"aws:endpoints": [{"elbv2": "http://127.0.0.1:9"}]}, "AWS cannot be reached; check the network"),
+    ],
+    ids=["unknown profile", "unreachable endpoint"],
+)
+def test_an_aws_that_cannot_be_asked_is_one_message(
+    setting: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "/dev/null")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setattr("time.sleep", lambda _: None)  # boto3 tries again
+    keys = config() | setting
+    with pytest.raises(GuardError) as caught:
+        asyncio.run(Guard(experiment(keys), source(keys)).before_forward(RULE))  # type: ignore[arg-type]
+    assert words in str(caught.value)
 
 
 @pytest.mark.usefixtures("elbv2")
 def test_a_listener_without_a_load_balancer_is_the_first_one() -> None:
     args = SimpleNamespace(type="aws:lb/listener:Listener", name="listener-80", new_inputs={}, old_outputs=None)
     asyncio.run(guarded().before_forward(args))  # type: ignore[arg-type]
+
+
+# New before old -------------------------------------------------------------------------------------------------------
+
+GROUP = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/abtest-b/1"
+ATTACHED = SimpleNamespace(new_outputs={"targetGroupArn": GROUP, "targetId": "i-1", "port": 8080.0})
+TARGET = {"TargetGroupArn": GROUP, "Targets": [{"Id": "i-1", "Port": 8080}]}
+
+
+def used_by(stub: Stubber, *balancers: str) -> None:
+    found = {"TargetGroups": [{"TargetGroupArn": GROUP, "LoadBalancerArns": list(balancers)}]}
+    stub.add_response("describe_target_groups", found, {})
+
+
+def state(stub: Stubber, name: str) -> None:
+    found = {"TargetHealthDescriptions": [{"TargetHealth": {"State": name, "Description": "it fails"}}]}
+    stub.add_response("describe_target_health", found, TARGET)
+
+
+def attach() -> None:
+    asyncio.run(guarded().after_attach(ATTACHED))  # type: ignore[arg-type]
+
+
+def test_a_new_target_of_a_group_in_use_is_waited_for(elbv2: Stubber) -> None:
+    used_by(elbv2, "lb")
+    for name in ("initial", "unhealthy", "healthy"):
+        state(elbv2, name)
+    attach()
+
+
+def test_a_target_that_stays_unhealthy_stops_the_update(elbv2: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "HEALTHY_SECONDS", 0)
+    used_by(elbv2, "lb")
+    state(elbv2, "unhealthy")
+    with pytest.raises(GuardError, match=r"target i-1 is not healthy after 0 minutes \(it fails\)"):
+        attach()
+
+
+def test_a_group_that_nobody_uses_yet_is_not_waited_for(elbv2: Stubber) -> None:
+    used_by(elbv2)
+    attach()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
+from abtest.rollout.alarms import Alarm
 from abtest.rollout.judgement import Standing, gains, problems
 from abtest.routing import RoutingTable
 from tests.configs import config, experiment, rule
@@ -21,10 +22,14 @@ def table(**changes: Any) -> RoutingTable:
 
 
 def refused(
-    known: tuple[str, ...] = ("a", "b"), held: tuple[str, ...] = (), healthy: int = 1, **changes: Any
+    known: tuple[str, ...] = ("a", "b"),
+    held: tuple[str, ...] = (),
+    healthy: int = 1,
+    alarms: tuple[Alarm, ...] = (),
+    **changes: Any,
 ) -> list[str]:
     """What is wrong with changes of BASE."""
-    standing = Standing(table=table(), known=known, held=held, healthy=lambda _: healthy)
+    standing = Standing(table=table(), known=known, held=held, healthy=lambda _: healthy, alarms=lambda: alarms)
     return list(problems(experiment(config(**BASE | changes)), standing))
 
 
@@ -52,6 +57,16 @@ def test_gains_are_by_route_and_variant(changes: dict[str, Any], expected: list[
     assert gained(**changes) == expected
 
 
+@pytest.mark.parametrize("most", [7, 14, 28, 55, 56])
+def test_a_step_of_just_as_many_points_as_allowed_is_allowed(most: int) -> None:
+    """In floats, 7 % is more than 7 points."""
+    weights = {"a": 100 - most, "b": most}
+    standing = Standing(
+        table=table(weights={"a": 100, "b": 0}), known="ab", held=(), healthy=lambda _: 1, alarms=lambda: ()
+    )
+    assert list(problems(experiment(config(weights=weights, guardrails={"maxStep": most})), standing)) == []
+
+
 def test_a_step_is_measured_in_points_and_the_message_says_what_is_allowed() -> None:
     assert refused(weights={"a": 65, "b": 35}) == []
     assert refused(weights={"a": 64, "b": 36}) == [
@@ -77,12 +92,41 @@ def test_a_variant_that_no_rule_forwards_to_is_warmed_first() -> None:
     assert refused(known=("a",), weights={"a": 80, "b": 20}, guardrails={"requireHealthy": False}) == []
 
 
+def alarm(variant: str | None, state: Literal["OK", "ALARM", "INSUFFICIENT_DATA"] = "ALARM") -> Alarm:
+    return Alarm(name=f"of-{variant}", variant=variant, state=state, reason="5 was over 1")
+
+
+def test_a_variant_gains_nothing_while_its_alarm_is_on() -> None:
+    more: dict[str, Any] = {"weights": {"a": 80, "b": 20}}
+    assert refused(alarms=(alarm("b"), alarm("b", "OK")), **more) == [
+        "b would go from 10 % to 20 % on the main split, but its alarm of-b is in ALARM (5 was over 1); wait until that is "
+        "over, or mend what it tells of"
+    ]
+    assert refused(alarms=(alarm("b", "OK"), alarm("b", "INSUFFICIENT_DATA"), alarm("a"), alarm(None)), **more) == []
+    assert refused(alarms=(alarm("b"),), weights={"a": 95, "b": 5}) == []
+    assert refused(alarms=(alarm("b"),), guardrails={"alarms": False}, **more) == []
+
+
+def test_what_the_control_takes_back_does_not_wait_for_its_alarms() -> None:
+    assert refused(alarms=(alarm("a"), alarm("b")), weights={"a": 100, "b": 0}) == []
+
+
+def test_alarms_are_asked_for_only_where_a_variant_gains() -> None:
+    standing = Standing(table=table(), known="ab", held=(), healthy=lambda _: 1, alarms=lambda: pytest.fail("asked"))
+    for changes in (
+        {},
+        {"weights": {"a": 95, "b": 5}},
+        {"weights": {"a": 80, "b": 20}, "guardrails": {"alarms": False}},
+    ):
+        assert list(problems(experiment(config(**BASE | changes)), standing)) == []
+
+
 def test_what_is_held_gains_nothing() -> None:
     more: dict[str, Any] = {"weights": {"a": 80, "b": 20}}
     assert refused(held=("b",), weights={"a": 95, "b": 5}) == []
     (line,) = refused(held=("b",), **more)
     assert "but it is held; the deployed listener holds it" in line
-    standing = Standing(table=table(), known=("a", "b"), held=(), healthy=lambda _: 1)
+    standing = Standing(table=table(), known=("a", "b"), held=(), healthy=lambda _: 1, alarms=tuple)
     (line,) = problems(experiment(config(**BASE | more | {"held": ["b"]})), standing)
     assert "but it is held; take b out of abtest:held in an update that leaves its share as it is" in line
 

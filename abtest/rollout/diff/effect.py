@@ -23,6 +23,7 @@ from abtest.rollout.diff.settings import Setting, changed_settings, is_below
 from abtest.rollout.diff.traffic import Move, asks_for, moves
 from abtest.rollout.diff.updates import Updates, updates
 from abtest.rollout.diff.version import Version
+from abtest.rollout.drain import Leaving, leaving
 from abtest.routing import Route, RoutingTable, Shadow, shadows
 
 __all__ = ["Effect", "Pair", "compare"]
@@ -51,8 +52,8 @@ class Effect:
     """The difference between two versions; a version that is None is a stack that is not there.
 
     ``pairs`` are in the order of evaluation. ``lag_seconds`` is how long clients may keep a variant whose share goes
-    down; ``freed`` are the variants whose clients are chosen anew at once. ``shadowed`` are the routes that no request
-    reaches any more.
+    down; ``freed`` are the variants whose clients are chosen anew at once, ``undrained`` those that leave a route which
+    still gives them new clients. ``shadowed`` are the routes that no request reaches any more.
     """
 
     before: Version | None
@@ -62,6 +63,7 @@ class Effect:
     shadowed: tuple[Shadow, ...] = ()
     lag_seconds: int = 0
     freed: tuple[str, ...] = ()
+    undrained: tuple[Leaving, ...] = ()
     replaced: tuple[Replacement, ...] = ()
     settings: tuple[Setting, ...] = ()
     updates: Updates
@@ -84,9 +86,22 @@ class Effect:
             if self.is_one_sided or (pair.differs and (pair.before in moved or pair.after in moved))
         )
 
-    def replaces(self, setting: Setting) -> bool:
-        """Whether a setting is why something is replaced."""
-        return any(is_below(setting, path) for found in self.replaced for path in found.why)
+    @property
+    def unguarded_by(self) -> str | None:
+        """The key path that switches the guardrails off, by being there or by being gone; None where they hold, or were
+        never there.
+        """
+        if self.before is None or self.after is None:
+            return None
+        was, now = self.before.experiment.guardrails, self.after.experiment.guardrails
+        if was is not None and now is None:
+            return "abtest:guardrails"
+        return "abtest:guardrails.override" if now is not None and now.override is not None else None
+
+    def is_told(self, setting: Setting) -> bool:
+        """Whether a setting is told elsewhere, as the reason of something else."""
+        paths = [*(path for found in self.replaced for path in found.why), self.unguarded_by or ""]
+        return any(is_below(setting, path) for path in paths)
 
     @property
     def crossed(self) -> tuple[Move, ...]:
@@ -112,6 +127,7 @@ def compare(before: Version | None, after: Version | None) -> Effect:
         shadowed=tuple(_shadowed(*tables, found)),
         lag_seconds=before.experiment.stickiness_seconds * any(_lags(move, groups) for move in moved),
         freed=tuple(sorted({*_left(moved), *(groups & _sticky(tables[0]))})),
+        undrained=tuple(found for found in leaving(tables[0], after.experiment) if found.share),
         replaced=replaced,
         settings=changed_settings(before, after),
         updates=updates(

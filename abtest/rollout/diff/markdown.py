@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from abtest.rollout.diff.chart import as_mermaid
 from abtest.rollout.diff.effect import Effect, Pair
 from abtest.rollout.diff.settings import is_below
-from abtest.rollout.diff.summary import summary
+from abtest.rollout.diff.summary import summary, unguarded_words
 from abtest.rollout.diff.traffic import asks_for
 from abtest.rollout.diff.wording import (
     action_words,
     called,
+    client_words,
     listed,
     replacement_words,
     request_words,
@@ -23,7 +24,7 @@ from abtest.rollout.diff.wording import (
     title,
     with_points,
 )
-from abtest.routing import Route
+from abtest.routing import Route, percent
 from abtest.routing.analysis import duration
 from abtest.routing.render import code, table_row
 
@@ -106,15 +107,24 @@ def _did(route: Route) -> str:
 # The list: what else there is to know ---------------------------------------------------------------------------------
 
 
+def _unguarded(effect: Effect) -> Iterator[str]:
+    if effect.unguarded_by:
+        yield f"**The guardrails are off** {unguarded_words(effect)}."
+
+
 def _clients(effect: Effect) -> Iterator[str]:
     """What becomes of clients that have a variant."""
-    words = []
-    if effect.lag_seconds:
-        words.append(f"clients that have a variant keep it for up to {duration(effect.lag_seconds)}")
-    if effect.freed:
-        words.append(f"those of {listed(effect.freed)} are chosen anew at once")
-    if words:
-        yield f"**Sticky clients:** {'; '.join(words)}."
+    if words := client_words(effect.lag_seconds, effect.freed):
+        yield f"**Sticky clients:** {words}."
+
+
+def _undrained(effect: Effect) -> Iterator[str]:
+    for found in effect.undrained:
+        kept = duration(found.route.action.stickiness_seconds)
+        yield (
+            f"**Not drained:** {found.variant} leaves {called(found.route)}, where it has {percent(found.share)} of "
+            f"new clients; give it weight 0 first, and take it out {kept} later"
+        )
 
 
 def _never(effect: Effect) -> Iterator[str]:
@@ -133,11 +143,18 @@ def _replaced(effect: Effect) -> Iterator[str]:
 
 def _others(effect: Effect) -> Iterator[str]:
     for setting in effect.settings:
-        if not effect.replaces(setting):
+        if not effect.is_told(setting):
             yield setting_words(setting, _LONGEST)
 
 
-_KINDS: tuple[Callable[[Effect], Iterator[str]], ...] = (_clients, _never, _replaced, _others)
+_KINDS: tuple[Callable[[Effect], Iterator[str]], ...] = (
+    _unguarded,
+    _clients,
+    _undrained,
+    _never,
+    _replaced,
+    _others,
+)
 
 
 # Behind a click -------------------------------------------------------------------------------------------------------

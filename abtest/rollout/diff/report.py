@@ -6,9 +6,10 @@ from dataclasses import asdict
 from typing import Any
 
 from abtest.rollout.diff.effect import Effect, Pair
-from abtest.rollout.diff.summary import summary
+from abtest.rollout.diff.summary import summary, unguarded_words
 from abtest.rollout.diff.traffic import Move
 from abtest.rollout.diff.wording import title
+from abtest.rollout.drain import Leaving
 from abtest.routing import Request
 from abtest.routing.render import route_as_json
 
@@ -25,6 +26,9 @@ def as_json(effect: Effect, stack: str, sides: tuple[str, str]) -> dict[str, Any
     - ``shadowed``: ``{"route", "by", "why"}``: routes that no request reaches any more.
     - ``stickySeconds``: how long clients keep a variant whose share goes down; ``chosenAnew``: variants whose clients
       are free at once.
+    - ``notDrained``: ``{"variant", "route", "share", "stickySeconds"}``: variants that leave a route which still gives
+      them new clients, and how long those would keep them.
+    - ``guardrailsOff``: why no guardrail holds for the change, in Markdown; null where they do, or there are none.
     - ``replaced``: ``{"what", "variant", "count", "certain", "why"}``, ``why`` being key paths.
     - ``settings``: ``{"path", "before", "after"}``: every value that differs apart from weights and rules.
     - ``updates``: ``{"created", "updated", "replaced", "deleted"}``: names of listeners and rules.
@@ -43,6 +47,8 @@ def as_json(effect: Effect, stack: str, sides: tuple[str, str]) -> dict[str, Any
         ],
         "stickySeconds": effect.lag_seconds,
         "chosenAnew": list(effect.freed),
+        "notDrained": [_leaving(found) for found in effect.undrained],
+        "guardrailsOff": unguarded_words(effect) if effect.unguarded_by else None,
         "replaced": [asdict(found) for found in effect.replaced],
         "settings": [asdict(setting) for setting in effect.settings],
         "updates": asdict(effect.updates),
@@ -52,6 +58,15 @@ def as_json(effect: Effect, stack: str, sides: tuple[str, str]) -> dict[str, Any
 def _pair(pair: Pair) -> dict[str, Any]:
     was, now = (route and route_as_json(route) for route in (pair.before, pair.after))
     return {"route": title(pair.shown), "before": was, "after": now}
+
+
+def _leaving(found: Leaving) -> dict[str, Any]:
+    return {
+        "variant": found.variant,
+        "route": title(found.route),
+        "share": float(found.share),
+        "stickySeconds": found.route.action.stickiness_seconds,
+    }
 
 
 def _move(move: Move) -> dict[str, Any]:

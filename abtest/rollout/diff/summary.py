@@ -14,12 +14,14 @@ from abtest.rollout.diff.wording import (
     listed,
     replacement_words,
     setting_words,
+    shortened,
     update_words,
 )
 from abtest.routing import Action, percent
 from abtest.routing.analysis import duration
+from abtest.routing.render import code
 
-__all__ = ["summary"]
+__all__ = ["summary", "unguarded_words"]
 
 
 def summary(effect: Effect) -> str:
@@ -46,6 +48,8 @@ def _number(count: int, what: str) -> str:
 
 
 def _clauses(effect: Effect) -> Iterator[str]:
+    if effect.unguarded_by:
+        yield f"the guardrails are off {unguarded_words(effect)}"
     yield from _traffic(effect)
     if effect.shadowed:
         names = listed([called(shadow.route) for shadow in effect.shadowed])
@@ -56,11 +60,19 @@ def _clauses(effect: Effect) -> Iterator[str]:
             is_one = len(replaced) == 1 and replaced[0].count == 1
             yield f"{listed(list(map(replacement_words, replaced)))} {'is' if is_one else 'are'} {doubt}replaced"
     said = "abtest:stickinessSeconds"
-    others = [setting for setting in effect.settings if setting.path != said and not effect.replaces(setting)]
+    others = [setting for setting in effect.settings if setting.path != said and not effect.is_told(setting)]
     if len(others) == 1:
         yield setting_words(others[0], longest=60)
     elif others:
         yield f"{len(others)} other settings change"
+
+
+def unguarded_words(effect: Effect) -> str:
+    """How long the guardrails are off, and why."""
+    rails = effect.after and effect.after.experiment.guardrails
+    if not rails or not rails.override:
+        return f"for good: {code('abtest:guardrails')} is gone"
+    return f"until {code(rails.override.until)}: {code(shortened(rails.override.reason, 80))}"
 
 
 def _traffic(effect: Effect) -> Iterator[str]:

@@ -17,6 +17,7 @@ __all__ = [
     "MAIN",
     "action_words",
     "called",
+    "client_words",
     "listed",
     "replacement_words",
     "request_words",
@@ -67,6 +68,13 @@ def with_points(now: Action, was: Action) -> str:
 
 def shortened(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def client_words(lag_seconds: int, freed: Sequence[str]) -> str:
+    """What becomes of clients that have a variant; empty where nothing does."""
+    lag = f"clients that have a variant keep it for up to {duration(lag_seconds)}" if lag_seconds else ""
+    anew = f"those of {listed(freed)} are chosen anew at once" if freed else ""
+    return "; ".join(filter(None, (lag, anew)))
 
 
 def _points(change: Fraction) -> str:

@@ -37,6 +37,8 @@ def effect(before: dict[str, Any], after: dict[str, Any]) -> Effect:
 CASES: dict[str, tuple[dict[str, Any] | None, dict[str, Any] | None]] = {
     "shift": ({}, {"weights": {"a": 75, "b": 25}}),
     "removal": ({}, {"weights": {"a": 1}, "rules": {"partner": RULES["partner"]}}),
+    "rollback": ({}, {"weights": {"a": 1}, "held": ["b"]}),
+    "guardrails_off": ({}, {"weights": {"a": 10, "b": 90}, "guardrails": None, "idleTimeoutSeconds": 120}),
     "shadowing_rule": (
         {},
         {

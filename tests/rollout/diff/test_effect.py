@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,13 @@ import pytest
 
 from abtest.experiment import stack_file
 from abtest.rollout.diff.effect import compare
+from abtest.rollout.diff.report import as_json
 from abtest.rollout.diff.settings import Setting
 from abtest.rollout.diff.summary import summary
 from abtest.rollout.diff.version import Version
 from abtest.routing.analysis import duration
 from tests.configs import VARIANT, rule, variant, write_stack
-from tests.rollout.diff.cases import BASE, THREE, effect, version
+from tests.rollout.diff.cases import BASE, RULES, THREE, effect, version
 
 
 @pytest.mark.parametrize(
@@ -96,6 +98,32 @@ def test_without_stickiness_nobody_lags() -> None:
 
 
 @pytest.mark.parametrize(
+    ("before", "after", "undrained"),
+    [
+        ({}, {"weights": {"a": 1}}, ["b leaves the main split"]),
+        ({"weights": {"a": 1, "b": 0}}, {"weights": {"a": 1}}, []),
+        ({"stickinessSeconds": 0}, {"stickinessSeconds": 0, "weights": {"a": 1}}, []),
+        ({}, {"weights": {"a": 1}, "held": ["b"]}, []),
+        ({}, {"rules": {"partner": RULES["partner"] | {"forward": "a"}}}, ["b leaves rule partner"]),
+        ({}, {"rules": {}}, []),
+    ],
+    ids=["with a share", "at weight 0", "nobody is sticky", "a rollback", "out of a rule", "a rule that is gone"],
+)
+def test_a_variant_that_leaves_with_a_share_is_not_drained(
+    before: dict[str, Any], after: dict[str, Any], undrained: list[str]
+) -> None:
+    assert list(map(str, effect(before, after).undrained)) == undrained
+
+
+def test_the_json_says_what_was_not_drained_and_what_switches_the_guardrails_off() -> None:
+    found = as_json(effect({}, {"weights": {"a": 1}, "guardrails": None}), "test", ("before", "after"))
+    assert found["notDrained"] == [{"variant": "b", "route": "main split", "share": 0.1, "stickySeconds": 3600}]
+    assert found["guardrailsOff"] == "for good: `abtest:guardrails` is gone"
+    same = as_json(effect({}, {}), "test", ("before", "after"))
+    assert (same["notDrained"], same["guardrailsOff"]) == ([], None)
+
+
+@pytest.mark.parametrize(
     ("seconds", "words"),
     [(1, "1 second"), (90, "90 seconds"), (3600, "60 minutes"), (7200, "2 hours"), (604800, "7 days")],
 )
@@ -140,6 +168,25 @@ def test_a_duration_is_told_in_its_largest_unit(seconds: int, words: str) -> Non
 )
 def test_the_sentence_says_what_matters(before: dict[str, Any], after: dict[str, Any], sentence: str) -> None:
     assert summary(effect(before, after)) == sentence
+
+
+def test_an_override_of_the_guardrails_is_said_first_also_where_it_was_there_before() -> None:
+    until = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+    override = {"guardrails": {"override": {"reason": "b is *broken*", "until": until}}}
+    words = f"the guardrails are off until `{until}`: `b is *broken*`; "
+    for before in ({}, override):
+        found = effect(before, {"weights": {"a": 1, "b": 0}, **override})
+        assert (
+            summary(found)
+            == f"{words}b gets 0 % of new clients instead of 10 % on the main split; 1 update (listener-80)"
+        )
+    lifted = effect(override, {})
+    assert summary(lifted).startswith("`abtest:guardrails.override` is gone")
+
+
+def test_guardrails_that_were_never_there_are_no_news() -> None:
+    assert summary(effect({"guardrails": None}, {"guardrails": None, "tags": {"x": "y"}})).startswith("`abtest:tags.x`")
+    assert summary(effect({"guardrails": None}, {})).startswith("`abtest:guardrails` is new: ")
 
 
 def test_a_rule_that_nothing_reaches_any_more_is_a_change() -> None:

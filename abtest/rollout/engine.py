@@ -1,0 +1,247 @@
+"""The Pulumi engine through its Automation API: the same program, stack file and backend as `pulumi up` has."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from pulumi.automation import CommandError, EngineEvent, Stack
+
+__all__ = ["Engine", "EngineError", "PulumiEngine", "RefusedError", "Say", "Update"]
+
+#: Is told what happens, a line at a time.
+Say = Callable[[str], None]
+
+
+class EngineError(Exception):
+    """The engine cannot do what was asked; the text says why, and what to do."""
+
+
+class RefusedError(EngineError):
+    """The guard refuses the update; the text says which guardrail."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Update:
+    """An entry of the stack's history. ``config`` maps keys with their namespace to texts, without secrets."""
+
+    kind: str
+    result: str
+    started: datetime
+    ended: datetime | None
+    message: str
+    config: Mapping[str, str]
+
+    @property
+    def succeeded(self) -> bool:
+        return self.kind == "update" and self.result == "succeeded"
+
+
+class Engine(Protocol):
+    """What moving traffic needs of an engine. Each raises EngineError."""
+
+    def outputs(self) -> Mapping[str, Any]:
+        """The stack's exports; empty if it was never deployed."""
+
+    def history(self, count: int = 20) -> tuple[Update, ...]:
+        """The newest entries of the stack's history, newest first."""
+
+    def up(self, message: str, say: Say, *, refresh: bool = False) -> None:
+        """`pulumi up`; with ``refresh``, the engine first looks at what is really there."""
+
+
+class PulumiEngine:
+    """One stack, by the Pulumi CLI that is on PATH."""
+
+    def __init__(self, folder: Path, stack: str, file: Path | None = None) -> None:
+        """``file`` is the stack file, where it is not the one that Pulumi would take. Raises EngineError."""
+        if shutil.which("pulumi") is None:
+            raise EngineError("the Pulumi CLI is not on PATH; install it: https://www.pulumi.com/docs/install/")
+        from pulumi.automation import InvalidVersionError, LocalWorkspace, Stack
+
+        class Workspace(LocalWorkspace):
+            """Leaves alone which stack the user has selected, and does not read outputs that nobody asked for."""
+
+            def select_stack(self, stack_name: str) -> None:
+                pass
+
+            def stack_outputs(self, stack_name: str) -> dict[str, Any]:
+                return {}
+
+        try:
+            workspace = Workspace(work_dir=str(folder))
+        except (InvalidVersionError, OSError, subprocess.CalledProcessError) as error:
+            raise EngineError(f"the Pulumi CLI cannot be used: {error}") from None
+        self._stack: Stack = Stack.select(stack, workspace)
+        self._file = str(file.resolve()) if file is not None else None
+
+    def outputs(self) -> Mapping[str, Any]:
+        workspace = self._stack.workspace
+        # Without its secrets, in one call: the Automation API's own takes two.
+        command = ["stack", "output", "--json", "--stack", self._stack.name]
+        with self._told():
+            done = workspace.pulumi_command.run(command, workspace.work_dir, dict(workspace.env_vars))
+        found: Mapping[str, Any] = json.loads(done.stdout)
+        return found
+
+    def history(self, count: int = 20) -> tuple[Update, ...]:
+        with self._told():
+            found = self._stack.history(page_size=count, show_secrets=False)
+        return tuple(
+            Update(
+                kind=entry.kind,
+                result=entry.result,
+                started=entry.start_time.replace(tzinfo=UTC),
+                ended=entry.end_time and entry.end_time.replace(tzinfo=UTC),
+                message=entry.message,
+                config={key: value.value for key, value in entry.config.items() if not value.secret},
+            )
+            for entry in found
+        )
+
+    def up(self, message: str, say: Say, *, refresh: bool = False) -> None:
+        from pulumi.automation import CommandError, ConcurrentUpdateError
+
+        while True:
+            seen = _Seen(say)
+            try:
+                self._stack.up(
+                    message=message,
+                    on_event=seen.event,
+                    color="never",
+                    refresh=refresh,
+                    config_file=self._file,
+                    show_secrets=False,
+                )
+            except ConcurrentUpdateError as error:
+                self._unlock(_stderr(error), say)
+            except CommandError as error:
+                raise seen.error() or self._error(error) from None
+            else:
+                return
+
+    # Locks ------------------------------------------------------------------------------------------------------------
+
+    def _unlock(self, told: str, say: Say) -> None:
+        """Clear the lock of a process of this host that died, or wait for one that lives. Raises EngineError for any
+        other, since nobody here can tell whether it lives.
+        """
+        locks = list(map(_Lock.of, _LOCK.finditer(told)))
+        if not locks or any(lock.host != socket.gethostname() for lock in locks):
+            who = "".join(f"\n  {lock}" for lock in locks)
+            raise EngineError(
+                f"another update of the stack {self._stack.name} is running:{who or ' the backend says so'}\nwait for "
+                f"it; if you know that it died: pulumi cancel --stack {self._stack.name}, then this command again"
+            )
+        alive = [lock for lock in locks if lock.is_alive]
+        if not alive:
+            with self._told():
+                self._stack.cancel()
+            say(f"cleared the lock of an update that died: {', '.join(map(str, locks))}")
+            return
+        say(f"waiting for another update of this stack: {', '.join(map(str, alive))}")
+        while any(lock.is_alive for lock in alive):
+            time.sleep(0.5)
+
+    # Errors -----------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        from pulumi.automation import CommandError
+
+        try:
+            yield
+        except CommandError as error:
+            raise self._error(error) from None
+
+    def _error(self, error: CommandError) -> EngineError:
+        from pulumi.automation import StackNotFoundError
+
+        name, told = self._stack.name, _stderr(error)
+        if isinstance(error, StackNotFoundError):
+            return EngineError(
+                f"the backend has no stack {name}; make it (pulumi stack init {name}), or log in where it is "
+                "(pulumi login)"
+            )
+        lines = [line.removeprefix("error: ") for line in told.splitlines() if line.strip()]
+        return EngineError(f"pulumi: {' '.join(lines) or 'ended without a word'}")
+
+
+def _stderr(error: CommandError) -> str:
+    """What the CLI said; the exception has it in its text alone."""
+    return str(error).partition("\n stderr: ")[2]
+
+
+@dataclass
+class _Seen:
+    """What an update tells of itself while it runs."""
+
+    say: Say
+    errors: list[str] = field(default_factory=list)
+    is_refused: bool = False
+
+    def event(self, event: EngineEvent) -> None:
+        """Source: pulumi/pulumi sdk/go/common/apitype/events.go."""
+        if (told := event.diagnostic_event) is not None:
+            text = re.sub(r"<\{%.*?%\}>", "", told.message).strip()
+            if told.severity == "error" and text != "update failed":
+                self.errors.append(_FROM_HOOK.sub("", text))
+                self.is_refused |= text != self.errors[-1] and self.errors[-1].startswith("the guard refuses")
+            elif told.severity == "warning":
+                self.say(f"warning: {text}")
+        for found, done in ((event.resource_pre_event, False), (event.res_outputs_event, True)):
+            if found is not None and found.metadata.op not in _QUIET and not found.metadata.type.startswith("pulumi:"):
+                name, op = found.metadata.urn.split("::", 3)[3], found.metadata.op.value
+                self.say(f"{name}: {op} {'done' if done else '…'}")
+
+    def error(self) -> EngineError | None:
+        """Why it failed, in the words of the program and the provider; None if they said nothing."""
+        # What fails because of the guard's refusal repeats it, resource by resource.
+        texts = [text for text in dict.fromkeys(self.errors) if not text.startswith("not made either")]
+        kind = RefusedError if self.is_refused else EngineError
+        return kind("\n".join(texts)) if texts else None
+
+
+#: Steps that change nothing.
+_QUIET = ("same", "read", "refresh", "read-discard", "read-replacement")
+
+#: How the engine introduces what a hook raised.
+_FROM_HOOK = re.compile(r'^(?:before|after) hook "[\w-]+" failed: ')
+
+#: Source: pulumi/pulumi pkg/backend/diy/lock.go, checkForLock.
+_LOCK = re.compile(r"created by (?P<user>\S*)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<at>\S+)")
+
+
+@dataclass(frozen=True)
+class _Lock:
+    """The lock of an update in a backend of files or buckets; it names the process that holds it."""
+
+    user: str
+    host: str
+    pid: int
+    at: str
+
+    @classmethod
+    def of(cls, found: re.Match[str]) -> _Lock:
+        return cls(found["user"], found["host"], int(found["pid"]), found["at"])
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process runs; a number that another program has by now does not count, nor does a zombie."""
+        command = ["ps", "-o", "stat=", "-o", "comm=", "-p", str(self.pid)]
+        found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()  # noqa: S603 no shell
+        return len(found) > 1 and not found[0].startswith("Z") and Path(found[1]).name.startswith("pulumi")
+
+    def __str__(self) -> str:
+        return f"process {self.pid} of {self.user} on {self.host}, since {self.at}"
