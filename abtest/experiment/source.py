@@ -21,7 +21,7 @@ from abtest.experiment.engine_yaml import Document, YamlError, parse
 from abtest.experiment.problems import NAMESPACE, ConfigError, Path, Place, Problem, nearest
 from abtest.experiment.types import SECRET
 
-__all__ = ["Project", "Source", "find_project", "project_folder", "stack_file"]
+__all__ = ["Project", "Source", "find_project", "project_folder", "read_text", "stack_file"]
 
 _STACK_FILE = re.compile(r"Pulumi\.(?P<stack>.+)\.ya?ml")
 
@@ -106,7 +106,12 @@ class Source:
     @classmethod
     def from_file(cls, file: FilePath, project: Project) -> Self:
         """Read a stack file offline, with Pulumi.yaml's ``config:`` merged in. Raises ConfigError."""
-        document = _read(file)
+        return cls.from_text(read_text(file), file, project)
+
+    @classmethod
+    def from_text(cls, text: str, file: FilePath, project: Project) -> Self:
+        """What ``file`` would be read as if it held ``text``. Raises ConfigError."""
+        document = _parsed(text, file)
         match = _STACK_FILE.fullmatch(file.name)
         body = document.value
         if body is None:
@@ -264,14 +269,24 @@ def _project_block(project: Project) -> _Block:
 
 
 def _read(file: FilePath) -> Document:
+    return _parsed(read_text(file), file)
+
+
+def read_text(file: FilePath) -> str:
+    """A file as it is, its line ends included. Raises ConfigError."""
     try:
-        return parse(file.read_text(encoding="utf-8"))
+        return file.read_bytes().decode()
     except FileNotFoundError:
         raise _failure(file, 0, "there is no such file") from None
     except UnicodeDecodeError:
         raise _failure(file, 0, "is not UTF-8 text; save it as UTF-8") from None
     except OSError as error:
         raise _failure(file, 0, f"cannot be read: {error.strerror}") from None
+
+
+def _parsed(text: str, file: FilePath) -> Document:
+    try:
+        return parse(text)
     except YamlError as error:
         raise _failure(file, error.line, error.message) from None
 

@@ -1,0 +1,129 @@
+"""One move of traffic: the stack file is edited, the engine updates, and the load balancer is read back."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from abtest.experiment import Experiment
+from abtest.experiment.types import SPLIT
+from abtest.rollout.drift import drift
+from abtest.rollout.engine import Engine, EngineError, RefusedError, Say
+from abtest.rollout.live import Live, read_live
+from abtest.rollout.session import AwsError, client
+from abtest.rollout.stack_file import StackFile
+from abtest.routing import RoutingTable
+
+__all__ = ["Deployed", "MoveError", "MoveRefusedError", "besides", "deployed_weights", "move"]
+
+
+class MoveError(Exception):
+    """A move that did not work out; the text says why, what stands now, and what to do."""
+
+
+class MoveRefusedError(MoveError):
+    """A move that the guard refused."""
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A stack that was deployed: its engine, and its listener."""
+
+    engine: Engine
+    listener_arn: str
+
+    @classmethod
+    def find(cls, engine: Engine, stack: str) -> Deployed:
+        """Raises EngineError, also for a stack that never was deployed."""
+        arn = engine.outputs().get("listener_arn")
+        if not arn:
+            raise EngineError(f"the stack {stack} is not deployed; deploy it first: pulumi up --stack {stack}")
+        return cls(engine, arn)
+
+    def live(self, file: StackFile) -> Live:
+        """What the load balancer does now. Raises AwsError."""
+        with client(file.source, "elbv2") as elbv2:
+            return read_live(elbv2, file.experiment, self.listener_arn)
+
+
+def deployed_weights(live: Live) -> Mapping[str, int]:
+    """The main split of the load balancer in the smallest whole weights; empty where its default action is no split."""
+    shares = live.table.routes[-1].action.shares
+    scale = math.lcm(*(share.denominator for share in shares.values()))
+    return {name: int(share * scale) for name, share in shares.items()}
+
+
+def besides(experiment: Experiment, live: Live) -> tuple[str, ...]:
+    """Where the load balancer differs from the stack file, the shares of the main split aside.
+
+    Those of rules that forward to the split are aside too: an update may have been cut off before it came to them.
+    """
+    declared = RoutingTable.from_experiment(experiment)
+    in_split = {None, *(rule.priority for rule in experiment.rules.values() if rule.forward == SPLIT)}
+    shares = {route.priority: route.action.shares for route in declared.routes if route.priority in in_split}
+    routes = tuple(
+        replace(route, action=replace(route.action, shares=shares[route.priority]))
+        if route.priority in shares and route.action.kind == "forward"
+        else route
+        for route in live.table.routes
+    )
+    return (*drift(declared, replace(live.table, routes=routes)), *live.rewrites)
+
+
+def move(deployed: Deployed, before: StackFile, after: StackFile, live: Live, message: str, say: Say) -> Live:
+    """Bring the stack from one file to another; ``live`` is what stands before. Returns what stands then.
+
+    Raises MoveError. If the load balancer still does what it did, the file is as it was before, byte for byte.
+    """
+    if not before.is_as_written:
+        raise MoveError(f"{before.label} was edited in the meantime; nothing was changed. Run this again")
+    known = set(besides(before.experiment, live))
+    after.write()
+    try:
+        deployed.engine.up(message, say)
+        found, wrong = _compared(deployed, after, known)
+        if wrong:
+            say("the load balancer does not do what the engine has on record; the engine looks at what is there")
+            deployed.engine.up(message, say, refresh=True)
+            found, wrong = _compared(deployed, after, known)
+    except (EngineError, AwsError) as error:
+        kind = MoveRefusedError if isinstance(error, RefusedError) else MoveError
+        raise kind(f"{error}\n{_settled(deployed, before, after, live)}") from error
+    if wrong:
+        lines = "".join(f"\n- {line}" for line in wrong)
+        raise MoveError(
+            f"the update went through, and the load balancer does something else:{lines}\n{after.label} is as the "
+            "update had it. Somebody else may be changing the load balancer: abtest status"
+        )
+    return found
+
+
+def _compared(deployed: Deployed, file: StackFile, known: set[str]) -> tuple[Live, tuple[str, ...]]:
+    """What the load balancer does, and where that is not what the file says, but for what is ``known``."""
+    declared = RoutingTable.from_experiment(file.experiment)
+    for pause in (1, 2, 0):  # what was written may take a moment until it is read
+        live = deployed.live(file)
+        wrong = tuple(line for line in drift(declared, live.table) if line not in known)
+        if not wrong or not pause:
+            break
+        time.sleep(pause)
+    return live, wrong
+
+
+def _settled(deployed: Deployed, before: StackFile, after: StackFile, live: Live) -> str:
+    """After an update that failed: the file goes back unless something of it was made. In words."""
+    if before.text == after.text:
+        return f"{after.label} was not changed"
+    kept = f"{after.label} keeps the change; run this again to complete it, or take it back: abtest rollback"
+    try:
+        now = deployed.live(after)
+    except AwsError as error:
+        return f"what the load balancer does now cannot be read ({error}), so {kept}"
+    if now.table != live.table:
+        return f"a part of the update was made; {kept}"
+    if not after.is_as_written:
+        return f"the load balancer is as before; {after.label} was edited in the meantime, and is left alone"
+    before.write()
+    return f"the load balancer and {after.label} are as before"

@@ -1,0 +1,79 @@
+"""A stack file as a move of traffic edits it: in place, whole at any moment, and back byte for byte."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from abtest.experiment import Experiment, Project, Source, load, stack_file
+from abtest.experiment.source import read_text
+from abtest.rollout.edit import EditError, edited
+
+__all__ = ["StackFile"]
+
+
+@dataclass(frozen=True)
+class StackFile:
+    """What a stack file says, or would say: the text and what it means."""
+
+    path: Path
+    project: Project
+    text: str
+    source: Source
+    experiment: Experiment
+
+    @classmethod
+    def read(cls, stack: str) -> Self:
+        """By name or path. Raises ConfigError."""
+        path, project = stack_file(stack)
+        return cls._of(path.resolve(), project, read_text(path))
+
+    @classmethod
+    def _of(cls, path: Path, project: Project, text: str) -> Self:
+        source = Source.from_text(text, path, project)
+        experiment, _ = load(source)
+        return cls(path, project, text, source, experiment)
+
+    @property
+    def stack(self) -> str:
+        return self.source.stack
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return self.source.label
+
+    def edited(self, changes: Mapping[tuple[str, ...], Any]) -> Self:
+        """With other values; nothing is written yet. Raises EditError, or ConfigError where they may not be."""
+        return self._of(self.path, self.project, edited(self.text, changes))
+
+    @property
+    def is_as_written(self) -> bool:
+        """Whether the file still holds this text."""
+        return read_text(self.path) == self.text
+
+    def write(self) -> None:
+        """Put the text into the file, so that whoever reads it has the old one or this one, never a part. Raises
+        EditError.
+        """
+        if self.is_as_written:
+            return
+        try:
+            handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
+            new = Path(name)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(self.text.encode())
+                    file.flush()
+                    os.fsync(handle)
+                new.chmod(stat.S_IMODE(self.path.stat().st_mode))
+                new.replace(self.path)
+            finally:
+                new.unlink(missing_ok=True)
+        except OSError as error:
+            raise EditError(f"{self.label} cannot be written: {error.strerror}") from None
