@@ -1,22 +1,50 @@
-"""Write what is generated from the types: ``abtest.schema.json`` and the reference in docs/config.md (make schema)."""
+"""Write what is generated from the types (make schema): ``abtest.schema.json``, the reference in docs/config.md, and the
+schemas of what commands print, in docs/schemas.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from abtest.experiment.schema import reference, schema
+from abtest.rollout.ramp import Event
+from abtest.rollout.status import Status
 
 ROOT = Path(__file__).parent.parent
 
+#: What commands print as JSON, by the name of its schema's file.
+PRINTED: dict[str, type] = {"ramp": Event, "status": Status}
+
+
+def printed_schema(name: str) -> dict[str, Any]:
+    """JSON Schema 2020-12 of what a command prints."""
+    made = msgspec.json.schema(PRINTED[name])
+    for definition in made["$defs"].values():
+        definition["description"] = " ".join(definition.get("description", "").replace("``", "`").split())
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
+
+
+def printed_file(name: str) -> Path:
+    return ROOT / "docs" / "schemas" / f"{name}.schema.json"
+
 
 def main() -> None:
-    (ROOT / "abtest.schema.json").write_text(json.dumps(schema(), indent=2, ensure_ascii=False) + "\n")
+    _write(ROOT / "abtest.schema.json", schema())
+    for name in PRINTED:
+        _write(printed_file(name), printed_schema(name))
     guide = ROOT / "docs" / "config.md"
     between = re.compile(r"(<!-- reference: .*?-->\n).*?(<!-- end of reference -->)", re.DOTALL)
     made = between.sub(lambda match: f"{match[1]}\n{reference()}\n{match[2]}", guide.read_text())
     guide.write_text(made)
+
+
+def _write(file: Path, made: dict[str, Any]) -> None:
+    file.write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

@@ -8,12 +8,19 @@ import sys
 
 import click
 
+from abtest.cli.failure import Failure
+
 __all__ = ["main"]
 
 #: command -> first line of its help; the module of the same name holds the function of the same name.
 COMMANDS = {
     "explain": "Show the rules of a stack, or what happens to a request and why.",
     "diff": "Compare two versions of a stack file by what happens to traffic.",
+    "status": "Show what each variant gets, is and has: weights, health, alarms, moves, differences.",
+    "shift": "Give a variant another share of new clients, such as b=25.",
+    "ramp": "Raise a variant's share step by step, each of which has to prove itself.",
+    "promote": "Ramp a variant to 100 % of new clients, and say how to retire the others.",
+    "rollback": "Send all traffic of the main split to the control, in one update of the listener.",
     "check": "Check stack files offline: all of the project's, or those named.",
     "local": "Deploy a stack on an embedded AWS, and send real requests through it.",
     "schema": "Print the JSON Schema of stack files, for editors.",
@@ -51,7 +58,7 @@ def abtest() -> None:
     """A/B traffic between ML model versions behind an AWS Application Load Balancer.
 
     Exit codes: 0 fine, 1 an error, a problem in the config or wrong usage, 2 the effect changed (diff, or drift in
-    explain --live), 5 aborted.
+    explain --live and status), 3 a guardrail is broken (status: Degraded), 5 aborted or rolled back.
     """
 
 
@@ -69,7 +76,7 @@ def run(arguments: list[str]) -> int:
         return 0
     except click.ClickException as error:
         error.show()
-        return 1
+        return error.code if isinstance(error, Failure) else 1
     except (click.Abort, KeyboardInterrupt):
         click.echo("aborted", err=True)
         return 5

@@ -17,7 +17,7 @@ from abtest.experiment import ConfigError, Problem, Project, Source, find_projec
 from abtest.rollout.diff.effect import compare
 from abtest.rollout.diff.version import Version, scripts_of
 
-__all__ = ["diff"]
+__all__ = ["diff", "of_base"]
 
 
 @click.command()
@@ -74,7 +74,7 @@ def _against_base(ref: str | None, stack: str) -> Compared:
         missing = error
         file, project = _where_it_was(stack)
     base = Base.find(project.folder, ref)
-    versions = _both(lambda: _of_base(base, file), lambda: None if missing else Version.read(file, project))
+    versions = _both(lambda: of_base(base, file), lambda: None if missing else Version.read(file, project))
     if missing and versions[0] is None:
         raise missing
     return _name(file), (str(base), "the working tree"), versions
@@ -93,7 +93,7 @@ def _where_it_was(stack: str) -> tuple[Path, Project]:
     return project.folder / f"Pulumi.{stack}.yaml", project
 
 
-def _of_base(base: Base, file: Path) -> Version | None:
+def of_base(base: Base, file: Path) -> Version | None:
     """The stack as the base has it: its file, Pulumi.yaml and the scripts that it names. None where it has none."""
     own = Path(os.path.relpath(file.parent.resolve(), base.folder)) / file.name
     names = [str(own.with_suffix(suffix)) for suffix in (".yaml", ".yml")]

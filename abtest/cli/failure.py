@@ -8,7 +8,11 @@ __all__ = ["Failure"]
 
 
 class Failure(click.ClickException):
-    """Ends a command with exit code 1. Its message stands as it is: problem lines say themselves what they are."""
+    """Ends a command with an exit code. Its message stands as it is: problem lines say themselves what they are."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code
 
     def show(self, file: object = None) -> None:
         click.echo(self.message, err=True)

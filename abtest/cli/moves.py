@@ -1,0 +1,148 @@
+"""What the commands that move traffic have in common."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Self
+
+import click
+
+from abtest.cli.failure import Failure
+from abtest.experiment import ConfigError, Experiment
+from abtest.rollout.diff.effect import compare
+from abtest.rollout.diff.version import Version
+from abtest.rollout.diff.wording import client_words, title, with_points
+from abtest.rollout.edit import EditError
+from abtest.rollout.engine import EngineError, PulumiEngine
+from abtest.rollout.live import Live
+from abtest.rollout.move import Deployed, MoveError, MoveRefusedError, besides
+from abtest.rollout.session import AwsError
+from abtest.rollout.stack_file import StackFile
+
+__all__ = [
+    "Interrupts",
+    "approved",
+    "commit",
+    "deployed",
+    "failing",
+    "refuse_held",
+    "refuse_pending",
+    "show_effect",
+    "show_split",
+    "stack_option",
+]
+
+stack_option = click.option(
+    "--stack", default="dev", show_default=True, metavar="NAME|PATH", help="The stack, by name or path."
+)
+
+
+@contextmanager
+def failing() -> Iterator[None]:
+    """Ends the command with one message for whatever went wrong; 3 where a guardrail is broken."""
+    try:
+        yield
+    except ConfigError as error:
+        raise Failure(str(error)) from None
+    except MoveRefusedError as error:
+        raise Failure(f"error: {error}", code=3) from None
+    except (EditError, EngineError, AwsError, MoveError, ValueError) as error:
+        raise Failure(f"error: {error}") from None
+
+
+def deployed(file: StackFile) -> Deployed:
+    """The stack of a file, as it stands. Raises EngineError."""
+    usual = file.project.folder.resolve() / f"Pulumi.{file.stack}.yaml"
+    engine = PulumiEngine(file.project.folder, file.stack, None if file.path == usual else file.path)
+    return Deployed.find(engine, file.stack)
+
+
+def approved(question: str, *, yes: bool) -> bool:
+    """Whether the person at the keyboard agrees; with nobody there, ``--yes`` has to say so."""
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise Failure("error: nobody is there to ask; say --yes")
+    return click.confirm(question)
+
+
+def refuse_pending(file: StackFile, live: Live) -> None:
+    """Raises MoveError where an update would bring more than a move of the main split."""
+    if pending := besides(file.experiment, live):
+        lines = "".join(f"\n- {line}" for line in pending)
+        raise MoveError(
+            f"{file.label} and the load balancer differ in more than the split, so this would not be a move of traffic "
+            f"alone:{lines}\ndeploy that first (pulumi up), or take it back"
+        )
+
+
+def refuse_held(name: str, held: Iterable[str]) -> None:
+    """Raises Failure for a variant that a rollback holds."""
+    if name in held:
+        raise Failure(
+            f"error: {name} is held, as a rollback leaves it; lift the hold first, which also warms it: "
+            f"abtest shift {name}=0",
+            code=3,
+        )
+
+
+def show_effect(before: Experiment, after: Experiment) -> None:
+    """What a move does to traffic, and to clients that have a variant already."""
+    effect = compare(Version(experiment=before), Version(experiment=after))
+    for pair in effect.changed:
+        if pair.before is not None and pair.after is not None:
+            was, now = pair.before.action, pair.after.action
+            click.echo(f"{title(pair.shown)}: {was} → {with_points(now, was)}")
+    if words := client_words(effect.lag_seconds, effect.freed):
+        click.echo(f"sticky clients: {words}")
+
+
+def show_split(live: Live) -> None:
+    """What was read back."""
+    click.echo(f"the load balancer sends new clients to {live.table.routes[-1].action}")
+
+
+def commit(file: StackFile, message: str) -> None:
+    """The commit that keeps Git and the cloud in step."""
+    click.echo(f"commit it: git commit -m {shlex.quote(message)} {shlex.quote(file.label)}")
+
+
+class Interrupts:
+    """Ctrl-C, and the end that CI sends, as something to look at between two steps: no update is torn apart.
+
+    ``is_final`` is a second one: hold, and ask nothing.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._seen) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _seen(self, number: int, _: FrameType | None) -> Any:
+        self.count += 1 if number == signal.SIGINT else 2
+
+    @property
+    def is_interrupted(self) -> bool:
+        return self.count > 0
+
+    @property
+    def is_final(self) -> bool:
+        return self.count > 1
+
+    def wait(self, seconds: float) -> None:
+        """Returns early when somebody interrupts."""
+        end = time.monotonic() + seconds
+        while not self.count and (left := end - time.monotonic()) > 0:
+            time.sleep(min(0.2, left))

@@ -1,0 +1,260 @@
+"""``abtest ramp``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import click
+import msgspec
+
+from abtest.cli.failure import Failure
+from abtest.cli.moves import Interrupts, approved, commit, deployed, failing, refuse_held, refuse_pending, stack_option
+from abtest.cli.rollback import show_rollback
+from abtest.rollout.move import Deployed, MoveError, deployed_weights
+from abtest.rollout.ramp import Event, Outcome, Ramp, resumed
+from abtest.rollout.rollback import Rollback, roll_back
+from abtest.rollout.schedule import Plan, check_step, schedule, seconds, short, steps
+from abtest.rollout.session import AwsError
+from abtest.rollout.stack_file import StackFile
+from abtest.rollout.watch import look
+from abtest.rollout.weights import check_variant, share_of
+from abtest.routing import percent, shares_of
+
+__all__ = ["Asked", "ramp", "ramp_options", "run_ramp"]
+
+#: How often a rollback is tried before a person is needed, and the seconds in between.
+TRIES, PAUSE = 3, 5
+
+
+def ramp_options(command: Callable[..., int]) -> Callable[..., int]:
+    """The options that a ramp has, however far it goes."""
+    for option in (
+        stack_option,
+        click.option("--step", metavar="POINTS", help="Points a step. Default: 10, or maxStep where that is less."),
+        click.option("--bake", default="10m", show_default=True, metavar="TIME", help="How long each step is watched."),
+        click.option("--on-breach", type=click.Choice(["rollback", "hold"]), default="rollback", show_default=True),
+        click.option("--yes", "-y", is_flag=True, help="Do not ask."),
+        click.option("--json", "as_json", is_flag=True, help="Say what happens as JSON lines."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("variant")
+@ramp_options
+@click.option("--to", metavar="PERCENT", help="The share of new clients at the end.")
+@click.option(
+    "--schedule", "listed", metavar="1,5,10,25,50", help="The share at each step, in place of --to and --step."
+)
+def ramp(variant: str, to: str | None, listed: str | None, **options: str | bool | None) -> int:
+    """Raise a variant's share step by step, each of which has to prove itself.
+
+    Each step is a shift, and is then watched for the bake time: the main split as the load balancer has it, healthy
+    targets (abtest:guardrails.minHealthy), CloudWatch alarms. On a breach all traffic goes back to the control
+    (--on-breach rollback), or everything stays as it is (hold). Ctrl-C holds or rolls back, as you choose; a second one
+    holds. However it ended: the same command goes on where it stands, and `abtest rollback` takes it back.
+
+    Exit codes: 0 done, 1 an error, 3 a guardrail is broken and the traffic holds, 5 aborted or rolled back.
+    """
+    if (to is None) == (listed is None):
+        raise click.UsageError("give either --to or --schedule")
+    if listed is not None and options["step"] is not None:
+        raise click.UsageError("--step goes with --to; --schedule names every step")
+    return run_ramp(Asked(variant=variant, to=to, listed=listed, **options))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A ramp as the command line has it."""
+
+    variant: str
+    to: str | None
+    listed: str | None = None
+    stack: str
+    step: str | None
+    bake: str
+    on_breach: str
+    yes: bool
+    as_json: bool
+
+    def plan(self, file: StackFile, start: Mapping[str, int]) -> Plan:
+        """The plan from these weights on. Raises ValueError."""
+        rails = file.experiment.guardrails
+        most = rails.max_step if rails and self.variant != file.experiment.control else 100
+        current = shares_of(start).get(self.variant, Fraction(0))
+        if self.listed is not None:
+            shares = schedule(self.listed, current)
+        else:
+            step = share_of(self.step) if self.step is not None else Fraction(min(10, most), 100)
+            shares = steps(current, share_of(self.to or ""), step)
+        check_step(current, shares, most)
+        return Plan(variant=self.variant, shares=shares, bake_seconds=seconds(self.bake), start=start)
+
+
+def run_ramp(asked: Asked) -> int:
+    """Preflight, the question, and the ramp."""
+    with failing():
+        file = StackFile.read(asked.stack)
+        check_variant(asked.variant, file.experiment.variants)
+        stands = deployed(file)
+        live = stands.live(file)
+        refuse_pending(file, live)
+        refuse_held(asked.variant, {*file.experiment.held, *live.held})
+        history = stands.engine.history(5)
+        found = resumed(history, lambda start: asked.plan(file, start), file)
+        plan, first = found or (asked.plan(file, deployed_weights(live)), 1)
+        _refuse_unready(stands, file, asked.variant)
+        display = _Display(as_json=asked.as_json)
+        interrupts = Interrupts()
+        running = Ramp(stands, file, plan, first, live, display.tell, interrupts)
+        running.event("start", message=_words(plan, first, asked.on_breach))
+        if not approved("Start?", yes=asked.yes):
+            return 5
+        with interrupts:
+            outcome = running.run()
+        display.end()
+        return _end(asked, running, outcome, is_final=interrupts.is_final)
+
+
+def _refuse_unready(stands: Deployed, file: StackFile, variant: str) -> None:
+    """What would be a breach at the first look is no state to start from."""
+    found = look(stands, file, variant)
+    rails = file.experiment.guardrails
+    least = rails.min_healthy if rails else 1
+    if found.health.healthy < least:
+        raise Failure(f"error: {variant} has {found.health} healthy targets, {least} needed; mend them first", code=3)
+    for alarm in found.firing:
+        raise Failure(f"error: alarm {alarm.name} is in ALARM ({alarm.reason}); see to it first", code=3)
+
+
+def _words(plan: Plan, first: int, on_breach: str) -> str:
+    now = shares_of(plan.start).get(plan.variant, Fraction(0))
+    listed = ", ".join(map(percent, plan.shares))
+    resuming = f"; it goes on at step {first}, whose bake begins anew" if first > 1 else ""
+    return (
+        f"ramp {plan.variant} from {percent(now)} of new clients: {listed}, each watched for "
+        f"{short(plan.bake_seconds)}; on a breach: {on_breach}{resuming}"
+    )
+
+
+# The end --------------------------------------------------------------------------------------------------------------
+
+
+def _end(asked: Asked, running: Ramp, outcome: Outcome, *, is_final: bool) -> int:
+    """Say how it ended, and roll back where that is due. Returns the exit code."""
+    if outcome.ended == "done":
+        running.event("done", message=outcome.why)
+        if not asked.as_json:
+            commit(outcome.file, f"Ramp {asked.variant} to {percent(running.plan.shares[-1])}")
+        return 0
+    if outcome.ended == "stopped":
+        raise MoveError(f"{outcome.why}; the ramp stops and leaves everything as it is")
+    if outcome.ended == "interrupted":
+        back = not is_final and sys.stdin.isatty() and _asked_back()
+    else:
+        running.event("breach", message=outcome.why)
+        # What the guard refuses for another reason than health and alarms says nothing against the variant.
+        back = outcome.ended == "breach" and asked.on_breach == "rollback"
+    if back:
+        _back(asked, running)
+        return 5
+    again = "the traffic stays as it is; the same command goes on, abtest rollback takes it back"
+    running.event("held", message=again)
+    return 5 if outcome.ended == "interrupted" else 3
+
+
+def _asked_back() -> bool:
+    """Whether to roll back after Ctrl-C; another one holds."""
+    try:
+        choice = click.prompt("Hold or roll back?", type=click.Choice(["hold", "rollback"]), default="hold")
+    except click.Abort:
+        return False
+    return bool(choice == "rollback")
+
+
+def _back(asked: Asked, running: Ramp) -> None:
+    """Roll back; what fails is tried again, for this is no moment to give up."""
+    with Interrupts() as interrupts:
+        for left in range(TRIES - 1, -1, -1):
+            try:
+                file = StackFile.read(asked.stack)
+                live = running.deployed.live(file)
+                plan = Rollback.of(file.experiment, live, everywhere=False)
+                file, live = roll_back(running.deployed, file, live, plan, running.say)
+                break
+            except (MoveError, AwsError) as error:
+                if not left:
+                    raise MoveError(f"THE ROLLBACK FAILED, run it again (abtest rollback): {error}") from None
+                running.say(f"the rollback failed, it is tried again: {error}")
+                interrupts.wait(PAUSE)
+    running.event("rolled back", message=f"the load balancer sends new clients to {live.table.routes[-1].action}")
+    if not asked.as_json:
+        show_rollback(plan, file)
+
+
+# The display ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Display:
+    """JSON lines, or a line for each event; on a terminal, looks follow each other on one line."""
+
+    as_json: bool
+    _is_open: bool = field(init=False, default=False)
+
+    def tell(self, event: Event) -> None:
+        if self.as_json:
+            click.echo(msgspec.json.encode(event).decode())
+            return
+        is_live = event.kind in {"look", "blind"} and sys.stdout.isatty()
+        if is_live:
+            click.echo(f"\r\x1b[K{_line(event)}", nl=False)
+            self._is_open = True
+            return
+        self.end()
+        click.echo(_line(event))
+
+    def end(self) -> None:
+        if self._is_open:
+            click.echo()
+        self._is_open = False
+
+
+def _line(event: Event) -> str:
+    step = f"step {event.step}/{event.steps}"
+    if event.kind == "look":
+        return ", ".join(
+            [
+                step,
+                f"set {_share(event.set)}",
+                f"actual {_share(event.actual)}",
+                f"baking {_clock(event.left_seconds)} left",
+                f"healthy {event.healthy}/{event.targets}",
+                _alarms(event.alarms or {}),
+                *([f"analysis {event.analysis}"] if event.analysis else []),
+            ]
+        )
+    if event.kind == "shifting":
+        return f"{step}: shifting {event.variant} to {_share(event.set)}"
+    if event.kind == "shifted":
+        return f"{step}: the load balancer gives {event.variant} {_share(event.actual)}"
+    said = {"blind": f"{step}, cannot look: ", "breach": "breach: ", "held": "held: ", "rolled back": "rolled back: "}
+    return f"{said.get(event.kind, '')}{event.message}"
+
+
+def _share(share: float | None) -> str:
+    return percent(Fraction(share or 0).limit_denominator(10**6))
+
+
+def _clock(left: int | None) -> str:
+    minutes, rest = divmod(left or 0, 60)
+    return f"{minutes:02}:{rest:02}"
+
+
+def _alarms(states: Mapping[str, str]) -> str:
+    firing = [name for name, state in states.items() if state == "ALARM"]
+    return f"ALARM {', '.join(firing)}" if firing else "alarms OK" if states else "no alarms"

@@ -1,0 +1,327 @@
+"""How a stack stands: what is set and what is deployed, health, alarms, a ramp, past moves, and what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from abtest.experiment import Experiment, Source, try_load
+from abtest.experiment.types import State
+from abtest.rollout.alarms import Alarm, alarms_of
+from abtest.rollout.diff.wording import title, with_points
+from abtest.rollout.drift import drift
+from abtest.rollout.engine import Update
+from abtest.rollout.live import Health, Live, health_of, read_live
+from abtest.rollout.schedule import Plan
+from abtest.rollout.session import AwsError, client
+from abtest.routing import RoutingTable, shares_of
+
+__all__ = ["UPDATES", "Cloud", "Given", "PastMove", "RampStatus", "Status", "VariantStatus", "Word", "status_of"]
+
+#: How many updates of the history are looked through.
+UPDATES = 20
+
+#: A bake may take a little longer than planned, as looks are some seconds apart.
+SLACK = timedelta(minutes=1)
+
+Word = Literal["Healthy", "Degraded", "Progressing", "Paused", "OutOfSync", "RolledBack"]
+
+
+class _Output(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Printed as JSON: every key is always there, and null where there is nothing."""
+
+
+class Given(_Output, frozen=True, kw_only=True):
+    """A variant's part of the main split; ``share`` is of new clients, 0 to 1."""
+
+    weight: int
+    share: float
+
+
+class VariantStatus(_Output, frozen=True, kw_only=True):
+    """``state`` is what the load balancer makes of it: live, warm or off. ``set`` is the stack file's, ``actual`` the
+    load balancer's part of the main split, null where it has none.
+    """
+
+    name: str
+    is_control: bool
+    state: State
+    held: bool
+    set: Given | None
+    actual: Given | None
+    healthy: int | None
+    targets: int | None
+
+
+class RampStatus(_Output, frozen=True, kw_only=True):
+    """The ramp that the newest update was a step of. ``until`` is when its bake ends; ``resume`` is the command that
+    goes on with it.
+    """
+
+    variant: str
+    step: int
+    shares: tuple[float, ...]
+    state: Literal["updating", "baking", "failed", "left"]
+    until: datetime | None
+    resume: str
+
+
+class PastMove(_Output, frozen=True, kw_only=True):
+    """An update that changed weights, held variants or what rules forward to; ``what`` says it in words."""
+
+    time: datetime
+    result: str
+    what: tuple[str, ...]
+    message: str
+
+
+class Status(_Output, frozen=True, kw_only=True):
+    """What ``abtest status --format json`` prints.
+
+    ``alarms`` and ``moves`` are null where they cannot be known, and ``notes`` say why. ``drift`` is where the load
+    balancer differs from the stack file, ``uncommitted`` where that differs from Git; ``next`` is what to do.
+    """
+
+    stack: str
+    status: Word
+    message: str
+    next: str
+    listener: str
+    variants: tuple[VariantStatus, ...]
+    alarms: tuple[Alarm, ...] | None
+    ramp: RampStatus | None
+    drift: tuple[str, ...]
+    uncommitted: str
+    moves: tuple[PastMove, ...] | None
+    notes: tuple[str, ...]
+
+
+# What AWS says --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cloud:
+    """``weights`` are those of the main split, ``health`` that of each variant; ``alarms`` is a text where CloudWatch
+    does not tell.
+    """
+
+    live: Live
+    weights: Mapping[str, int]
+    health: Mapping[str, Health]
+    alarms: tuple[Alarm, ...] | str
+
+    @classmethod
+    def read(cls, source: Source, experiment: Experiment, listener_arn: str | None, groups: Mapping[str, str]) -> Cloud:
+        """``groups`` are known target groups by variant, besides those that rules forward to. Raises AwsError."""
+        with client(source, "elbv2") as elbv2:
+            live = read_live(elbv2, experiment, listener_arn)
+            known = {**groups, **live.groups}
+            listener = elbv2.describe_listeners(ListenerArns=[live.listener_arn])["Listeners"][0]
+            health = {name: health_of(elbv2, arn) for name, arn in known.items()}
+        try:
+            with client(source, "cloudwatch") as cloudwatch:
+                alarms: tuple[Alarm, ...] | str = alarms_of(cloudwatch, known, listener["LoadBalancerArn"])
+        except AwsError as error:
+            alarms = str(error)
+        return cls(live=live, weights=_weights(listener, known), health=health, alarms=alarms)
+
+    def state(self, name: str) -> State:
+        """As ``Experiment.state`` has it, of what is deployed."""
+        routes = (route for route in self.live.table.routes if route.priority not in self.live.overrides)
+        shares = [route.action.shares[name] for route in routes if name in route.action.shares]
+        return "live" if any(shares) else "warm" if shares else "off"
+
+
+def _weights(listener: Mapping[str, Any], groups: Mapping[str, str]) -> Mapping[str, int]:
+    """The weights of the default action, by variant."""
+    names = {arn: name for name, arn in groups.items()}
+    actions = [action for action in listener["DefaultActions"] if action["Type"] == "forward"]
+    found = [group for action in actions for group in action.get("ForwardConfig", {}).get("TargetGroups", [action])]
+    return {names.get(arn, arn): group.get("Weight", 1) for group in found for arn in [group["TargetGroupArn"]]}
+
+
+# The status -----------------------------------------------------------------------------------------------------------
+
+
+def status_of(
+    source: Source,
+    experiment: Experiment,
+    cloud: Cloud,
+    history: Sequence[Update] | None,
+    uncommitted: str,
+    notes: Sequence[str],
+    now: datetime,
+) -> Status:
+    """Everything together; ``history`` is the newest first, None where there is no engine to ask."""
+    stack, ramp = source.stack, _ramp(history or (), source.stack, now)
+    differs = tuple(_drift(experiment, cloud.live))
+    word, message, following = (
+        _degraded(stack, experiment, cloud)
+        or _moving(stack, history or (), ramp)
+        or _resting(stack, experiment, cloud.live, ramp, differs)
+    )
+    return Status(
+        stack=stack,
+        status=word,
+        message=message,
+        next=following,
+        listener=cloud.live.listener_arn,
+        variants=tuple(_variants(experiment, cloud)),
+        alarms=None if isinstance(cloud.alarms, str) else cloud.alarms,
+        ramp=ramp,
+        drift=differs,
+        uncommitted=uncommitted,
+        moves=None if history is None else tuple(_moves(history, source))[::-1],
+        notes=(*notes, *([f"no alarms: {cloud.alarms}"] if isinstance(cloud.alarms, str) else ())),
+    )
+
+
+def _variants(experiment: Experiment, cloud: Cloud) -> Iterator[VariantStatus]:
+    """Those of the stack file, and those that are deployed besides."""
+    said, live = (_given(weights) for weights in (experiment.weights, cloud.weights))
+    for name in sorted({*experiment.variants, *cloud.health, *live}):
+        health = cloud.health.get(name)
+        yield VariantStatus(
+            name=name,
+            is_control=name == experiment.control,
+            state=cloud.state(name),
+            held=name in {*experiment.held, *cloud.live.held},
+            set=said.get(name),
+            actual=live.get(name),
+            healthy=health.healthy if health else None,
+            targets=health.total if health else None,
+        )
+
+
+def _given(weights: Mapping[str, int]) -> dict[str, Given]:
+    shares = shares_of(weights)
+    return {name: Given(weight=weight, share=float(shares.get(name, 0))) for name, weight in weights.items()}
+
+
+def _drift(experiment: Experiment, live: Live) -> Iterator[str]:
+    yield from drift(RoutingTable.from_experiment(experiment), live.table)
+    yield from live.rewrites
+    if {*experiment.held} != live.held:
+        there, said = (" and ".join(sorted(names)) or "nothing" for names in (live.held, experiment.held))
+        yield f"held: the load balancer has {there}, the stack file says {said}"
+
+
+# The word for it, a sentence, and what to do --------------------------------------------------------------------------
+
+Verdict = tuple[Word, str, str]
+
+
+def _degraded(stack: str, experiment: Experiment, cloud: Cloud) -> Verdict | None:
+    """Only what clients are sent to can be bad: a variant that was taken back may well be ill."""
+    live = [name for name in cloud.health if cloud.state(name) == "live"]
+    least = experiment.guardrails.min_healthy if experiment.guardrails else 1
+    ill = {name: cloud.health[name] for name in live if cloud.health[name].healthy < least}
+    alarms = () if isinstance(cloud.alarms, str) else cloud.alarms
+    firing = [alarm for alarm in alarms if alarm.state == "ALARM" and alarm.variant in {None, *live}]
+    words = [f"{name} has {health} healthy targets, {least} needed" for name, health in ill.items()]
+    words += [f"alarm {alarm.name} is in ALARM: {alarm.reason}" for alarm in firing]
+    if not words:
+        return None
+    is_others = {experiment.control, None}.isdisjoint([*ill, *(alarm.variant for alarm in firing)])
+    return "Degraded", "; ".join(words), f"abtest rollback --stack {stack}" if is_others else ""
+
+
+def _moving(stack: str, history: Sequence[Update], ramp: RampStatus | None) -> Verdict | None:
+    """While an update runs, or a ramp was left before its end."""
+    newest = _newest(history)
+    if newest is not None and newest.result == "in-progress":
+        return "Progressing", f"an update is running, or died: {newest.message}", f"abtest status --stack {stack}"
+    if ramp is None or ramp.state == "baking":
+        return None
+    step = f"step {ramp.step} of {len(ramp.shares)}"
+    why = f"{step} failed" if ramp.state == "failed" else f"the bake of {step} is over, and no other came"
+    return "Paused", f"ramp of {ramp.variant}: {why}", f"{ramp.resume} (or: abtest rollback --stack {stack})"
+
+
+def _resting(
+    stack: str, experiment: Experiment, live: Live, ramp: RampStatus | None, differs: Sequence[str]
+) -> Verdict:
+    shares = live.table.routes[-1].action.shares
+    if differs:
+        following = ramp.resume if ramp else f"pulumi up --stack {stack}"
+        return "OutOfSync", "the load balancer differs from the stack file", following
+    if ramp is not None and ramp.until is not None:
+        step = f"step {ramp.step} of {len(ramp.shares)}"
+        return "Progressing", f"ramp of {ramp.variant}: {step}, baking until {ramp.until:%H:%M} UTC", ""
+    if live.held and shares.get(experiment.control) == 1:
+        names = sorted(live.held)
+        words = f"all new clients have {experiment.control}; held: {', '.join(names)}"
+        return "RolledBack", words, f"once it is mended: abtest shift {names[0]}=0 --stack {stack} (lifts the hold)"
+    return "Healthy", "the load balancer does what the stack file says", ""
+
+
+# History --------------------------------------------------------------------------------------------------------------
+
+
+def _newest(history: Sequence[Update]) -> Update | None:
+    return next((update for update in history if update.kind == "update"), None)
+
+
+def _ramp(history: Sequence[Update], stack: str, now: datetime) -> RampStatus | None:
+    """The ramp that the newest update was a step of; None also when its last bake is over."""
+    newest = _newest(history)
+    found = Plan.read(newest.message) if newest else None
+    if newest is None or found is None:
+        return None
+    plan, step = found
+    until = newest.ended + timedelta(seconds=plan.bake_seconds) if newest.ended and newest.succeeded else None
+    state: Literal["updating", "baking", "failed", "left"]
+    if newest.result == "in-progress":
+        state = "updating"
+    elif until is None:
+        state = "failed"
+    elif now < until + SLACK:
+        state = "baking"
+    elif step < len(plan.shares):
+        state = "left"
+    else:
+        return None
+    return RampStatus(
+        variant=plan.variant,
+        step=step,
+        shares=tuple(map(float, plan.shares)),
+        state=state,
+        until=until,
+        resume=f"abtest ramp {plan.variant} {plan.options} --stack {stack}",
+    )
+
+
+def _moves(history: Sequence[Update], source: Source) -> Iterator[PastMove]:
+    """The moves among these updates, the oldest first. After one that failed, the one before it still stands."""
+    before: Experiment | None = None
+    for update in reversed([update for update in history if update.kind == "update"]):
+        given = Source.from_engine(update.config, frozenset(), source.project, source.stack)
+        after, _ = try_load(given)  # an update that failed may have a config that cannot be used
+        what = tuple(_changes(before, after)) if before else ()
+        if before is None and len(history) < UPDATES:
+            what = (f"first deployment: {_split(after)}",)
+        if what:
+            yield PastMove(time=update.started, result=update.result, what=what, message=update.message)
+        if update.succeeded:
+            before = after
+
+
+def _split(experiment: Experiment) -> str:
+    return str(RoutingTable.from_experiment(experiment).routes[-1].action)
+
+
+def _changes(before: Experiment, after: Experiment) -> Iterator[str]:
+    """What is forwarded to otherwise, by route, and what is held."""
+    was, now = (
+        {title(route): route.action for route in RoutingTable.from_experiment(side).routes} for side in (before, after)
+    )
+    for name in [*now, *(name for name in was if name not in now)]:
+        old, new = was.get(name), now.get(name)
+        if (old.shares if old else {}) != (new.shares if new else {}):
+            yield f"{name}: {with_points(new, old) if old and new else new or 'gone'}"
+    if before.held != after.held:
+        yield f"held: {' and '.join(after.held) or 'nothing'}"

@@ -1,0 +1,372 @@
+"""``abtest shift``, ``ramp``, ``promote`` and ``rollback``, with an engine that knows the listener alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import click
+import pytest
+
+from abtest.cli import moves
+from abtest.cli import ramp as ramp_module
+from abtest.rollout import ramp as rollout
+from abtest.rollout.engine import EngineError, PulumiEngine, RefusedError
+from abtest.rollout.live import Health
+from abtest.rollout.session import AwsError
+from abtest.rollout.watch import Look, look
+from tests.cli.commands import Ran, run_here
+from tests.rollout.fake_engine import Stand, standing_copy
+
+Capsys = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def _stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    with standing_copy(tmp_path_factory.mktemp("stand")) as stand:
+        yield stand
+
+
+@pytest.fixture
+def stand(_stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
+    monkeypatch.setattr(moves, "PulumiEngine", lambda *_: _stand.engine)
+    monkeypatch.chdir(_stand.path.parent)
+    return _stand.reset()
+
+
+# Shift ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_shift_says_what_it_does_does_it_and_says_what_stands(stand: Stand, capsys: Capsys) -> None:
+    ran = run_here(capsys, "shift", "b=25", "--yes")
+    assert ran == Ran(
+        0,
+        "main split: a 90 %, b 10 % → a 75 % (\N{MINUS SIGN}15), b 25 % (+15)\n"
+        "sticky clients: clients that have a variant keep it for up to 60 minutes\n"
+        "listener-80: update …\n"
+        "the load balancer sends new clients to a 75 %, b 25 %\n"
+        "commit it: git commit -m 'abtest shift b=25' Pulumi.dev.yaml\n",
+        "",
+    )
+    assert stand.split == "a 75 %, b 25 %"
+
+
+def test_file_only_edits_and_stops_and_needs_no_engine(
+    stand: Stand, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moves, "PulumiEngine", PulumiEngine)
+    monkeypatch.setenv("PATH", "")
+    before = stand.path.read_text()
+    ran = run_here(capsys, "shift", "b=12.5", "--file-only")
+    assert ran.code == 0
+    assert ran.out.endswith(
+        "edited Pulumi.dev.yaml; nothing is deployed\ncommit it: git commit -m 'abtest shift b=12.5' Pulumi.dev.yaml\n"
+    )
+    assert stand.path.read_text() == before.replace("{a: 90, b: 10}", "{a: 875, b: 125}")
+    assert stand.split == "a 90 %, b 10 %"
+
+
+@pytest.mark.usefixtures("stand")
+def test_without_the_pulumi_cli_it_is_said_how_to_get_it(capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moves, "PulumiEngine", PulumiEngine)
+    monkeypatch.setenv("PATH", "")
+    ran = run_here(capsys, "shift", "b=25", "--yes")
+    assert ran.code == 1
+    assert ran.err == ("error: the Pulumi CLI is not on PATH; install it: https://www.pulumi.com/docs/install/\n")
+
+
+def test_nothing_is_done_where_nothing_is_to_do(stand: Stand, capsys: Capsys) -> None:
+    assert run_here(capsys, "shift", "b=10") == Ran(0, "nothing to do: b has 10 % of new clients already\n", "")
+    assert stand.engine.updates == []
+
+
+def test_a_file_that_is_ahead_of_the_load_balancer_is_deployed(stand: Stand, capsys: Capsys) -> None:
+    """An update was cut off after the edit: the same command completes it."""
+    stand.file.edited({("abtest:weights",): {"a": 75, "b": 25}}).write()
+    assert run_here(capsys, "shift", "b=25", "--yes").code == 0
+    assert stand.split == "a 75 %, b 25 %"
+
+
+def test_a_file_that_says_more_than_what_is_deployed_is_not_deployed_along(stand: Stand, capsys: Capsys) -> None:
+    stand.file.edited({("abtest:rules", "path-b", "forward"): "a"}).write()
+    before = stand.path.read_bytes()
+    ran = run_here(capsys, "shift", "b=25", "--yes")
+    assert ran.code == 1
+    assert "- rule 10 (path-b): the load balancer sends b 100 %, the stack file says a 100 %" in ran.err
+    assert stand.path.read_bytes() == before
+    assert stand.engine.updates == []
+
+
+def test_the_guards_refusal_ends_with_3_and_the_file_as_it_was(stand: Stand, capsys: Capsys) -> None:
+    before = stand.path.read_bytes()
+    stand.engine.fails = [(False, RefusedError("the guard refuses this update: maxStep"))]
+    ran = run_here(capsys, "shift", "b=80", "--yes")
+    assert ran.code == 3
+    assert ran.err == (
+        "error: the guard refuses this update: maxStep\nthe load balancer and Pulumi.dev.yaml are as before\n"
+    )
+    assert stand.path.read_bytes() == before
+
+
+def test_nobody_agreed_nothing_is_done(stand: Stand, capsys: Capsys) -> None:
+    ran = run_here(capsys, "shift", "b=25")
+    assert (ran.code, ran.err) == (1, "error: nobody is there to ask; say --yes\n")
+    assert stand.engine.updates == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["c=10"], "error: there is no variant c; known here: a, b\n"),
+        (["b"], 'error: "b" is no share; write VARIANT=PERCENT, such as b=25\n'),
+        (["b=200"], "error: 200 is over 100; it is the percentage of new clients\n"),
+        (["b=ten"], 'error: "ten" is no percentage; write a number from 0 to 100, such as 25 or 12.5\n'),
+        (["b=10", "--stack", "prdo"], "Pulumi.prdo.yaml: error: there is no stack file for prdo; known here: dev\n"),
+    ],
+)
+def test_a_wrong_share_variant_or_stack_is_one_message(
+    stand: Stand, capsys: Capsys, arguments: list[str], says: str
+) -> None:
+    assert run_here(capsys, "shift", *arguments, "--yes") == Ran(1, "", says)
+    assert stand.engine.updates == []
+
+
+def test_a_stack_that_was_never_deployed_is_told(stand: Stand, capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stand.engine, "_listener", "")
+    for command in (["shift", "b=25"], ["ramp", "b", "--to", "20"], ["rollback"], ["promote", "b"]):
+        ran = run_here(capsys, *command, "--yes")
+        assert ran == Ran(1, "", "error: the stack dev is not deployed; deploy it first: pulumi up --stack dev\n")
+
+
+@pytest.mark.usefixtures("stand")
+def test_an_error_of_aws_is_one_message(capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "gone")
+    ran = run_here(capsys, "shift", "b=25", "--yes")
+    assert ran.code == 1
+    assert ran.err.startswith("error: The config profile (gone) could not be found; known ones:")
+
+
+# Rollback -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_rollback_says_what_is_left_and_what_to_look_at(stand: Stand, capsys: Capsys) -> None:
+    ran = run_here(capsys, "rollback", "--yes")
+    assert (ran.code, ran.err) == (0, "")
+    lines = ran.out.splitlines()
+    assert lines[:2] == [
+        "main split: a 90 %, b 10 % → a 100 % (+10), b out (\N{MINUS SIGN}10)",
+        "sticky clients: those of b are chosen anew at once",
+    ]
+    assert "rule path-b still sends clients to b: abtest rollback --everywhere" in lines
+    assert lines[-1] == "commit it: git commit -m 'Roll back b' Pulumi.dev.yaml"
+    assert stand.split == "a 100 %"
+
+
+def test_what_is_held_does_not_come_back_but_by_warming_it(stand: Stand, capsys: Capsys) -> None:
+    run_here(capsys, "rollback", "--yes")
+    for command in (["shift", "b=10"], ["ramp", "b", "--to", "20"]):
+        ran = run_here(capsys, *command, "--yes")
+        assert ran.code == 3
+        assert ran.err == (
+            "error: b is held, as a rollback leaves it; lift the hold first, which also warms it: abtest shift b=0\n"
+        )
+    assert run_here(capsys, "shift", "b=0", "--yes").code == 0
+    assert "abtest:held" not in stand.path.read_text()
+    assert stand.live.held == frozenset()
+    assert stand.split == "a 100 %, b 0 %"
+    assert run_here(capsys, "shift", "b=10", "--yes").code == 0
+
+
+def test_an_older_file_does_not_lose_the_hold_of_another_variant(stand: Stand, capsys: Capsys) -> None:
+    """The listener's tag holds b; the file, merged from before the rollback, does not know."""
+    run_here(capsys, "rollback", "--yes")
+    text = stand.path.read_text()
+    stand.path.write_text(text.replace("  abtest:held: [b]\n", ""))
+    ran = run_here(capsys, "shift", "a=100", "--yes")
+    assert ran.code == 0
+    assert "abtest:held: [b]" in stand.path.read_text()
+    assert stand.live.held == {"b"}
+
+
+# Ramp -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What looks find: health by look, the last one for good."""
+    found: dict[str, Any] = {"health": [Health(2, 2)]}
+
+    def as_told(*given: Any) -> Look:
+        health = found["health"].pop(0) if len(found["health"]) > 1 else found["health"][0]
+        return Look(shares=look(*given).shares, health=health, alarms=())
+
+    monkeypatch.setattr(rollout, "look", as_told)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setattr(rollout, "UNHEALTHY_LOOKS", 1)
+    return found
+
+
+def test_a_ramp_goes_to_its_end(stand: Stand, capsys: Capsys) -> None:
+    ran = run_here(capsys, "ramp", "b", "--to", "30", "--bake", "0s", "--yes")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.splitlines() == [
+        "ramp b from 10 % of new clients: 20 %, 30 %, each watched for 0s; on a breach: rollback",
+        "step 1/2: shifting b to 20 %",
+        "listener-80: update …",
+        "step 1/2: the load balancer gives b 20 %",
+        "step 1/2, set 20 %, actual 20 %, baking 00:00 left, healthy 1/1, no alarms",
+        "step 2/2: shifting b to 30 %",
+        "listener-80: update …",
+        "step 2/2: the load balancer gives b 30 %",
+        "step 2/2, set 30 %, actual 30 %, baking 00:00 left, healthy 1/1, no alarms",
+        "b has 30 % of new clients",
+        "commit it: git commit -m 'Ramp b to 30 %' Pulumi.dev.yaml",
+    ]
+    assert stand.split == "a 70 %, b 30 %"
+
+
+def test_a_breach_rolls_back_and_ends_with_5(stand: Stand, capsys: Capsys, seen: dict[str, Any]) -> None:
+    seen["health"] = [Health(2, 2), Health(0, 2)]
+    ran = run_here(capsys, "ramp", "b", "--schedule", "20,30", "--bake", "0s", "--yes")
+    assert ran.code == 5
+    assert "breach: b has 0/2 healthy targets, 1 needed\n" in ran.out
+    assert "rolled back: the load balancer sends new clients to a 100 %\n" in ran.out
+    assert stand.split == "a 100 %"
+    assert stand.live.held == {"b"}
+
+
+def test_a_breach_may_hold_and_ends_with_3(stand: Stand, capsys: Capsys, seen: dict[str, Any]) -> None:
+    seen["health"] = [Health(2, 2), Health(0, 2)]
+    ran = run_here(capsys, "ramp", "b", "--schedule", "20,30", "--bake", "0s", "--on-breach", "hold", "--yes")
+    assert ran.code == 3
+    assert ran.out.splitlines()[-1] == (
+        "held: the traffic stays as it is; the same command goes on, abtest rollback takes it back"
+    )
+    assert stand.split == "a 70 %, b 30 %"
+
+
+def test_a_rollback_that_fails_is_tried_again(stand: Stand, capsys: Capsys, seen: dict[str, Any]) -> None:
+    seen["health"] = [Health(0, 2)]
+    stand.engine.fails = [None, (False, EngineError("Throttling")), None]
+    ran = run_here(capsys, "ramp", "b", "--to", "20", "--bake", "0s", "--yes")
+    assert ran.code == 5
+    assert "the rollback failed, it is tried again: Throttling" in ran.out
+    assert stand.split == "a 100 %"
+
+
+def test_a_rollback_that_never_works_cries(stand: Stand, capsys: Capsys, seen: dict[str, Any]) -> None:
+    seen["health"] = [Health(0, 2)]
+    stand.engine.fails = [None, *[(False, EngineError("Throttling"))] * 3]
+    ran = run_here(capsys, "ramp", "b", "--to", "20", "--bake", "0s", "--yes")
+    assert ran.code == 1
+    assert ran.err.startswith("error: THE ROLLBACK FAILED, run it again (abtest rollback): Throttling")
+    assert stand.split == "a 80 %, b 20 %"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 5), (signal.SIGTERM, 5)])
+def test_an_interrupted_ramp_holds_where_nobody_can_be_asked(
+    stand: Stand, capsys: Capsys, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+) -> None:
+    monkeypatch.setattr(moves.Interrupts, "wait", lambda *_: os.kill(os.getpid(), number))
+    ran = run_here(capsys, "ramp", "b", "--to", "30", "--bake", "1h", "--yes")
+    assert ran.code == code
+    assert ran.out.splitlines()[-1].startswith("held: the traffic stays as it is; the same command goes on")
+    assert stand.split == "a 80 %, b 20 %"
+
+
+@pytest.mark.parametrize(
+    ("answer", "split"), [("hold", "a 80 %, b 20 %"), ("rollback", "a 100 %"), (click.Abort(), "a 80 %, b 20 %")]
+)
+def test_a_person_is_asked_and_a_second_interruption_holds(
+    stand: Stand, capsys: Capsys, monkeypatch: pytest.MonkeyPatch, answer: object, split: str
+) -> None:
+    def prompt(*_: object, **__: object) -> object:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(moves.Interrupts, "wait", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr(click, "prompt", prompt)
+    assert run_here(capsys, "ramp", "b", "--to", "30", "--bake", "1h", "--yes").code == 5
+    assert stand.split == split
+
+
+def test_the_same_command_goes_on(stand: Stand, capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ["ramp", "b", "--to", "30", "--bake", "2s", "--yes"]
+    with monkeypatch.context() as patch:
+        patch.setattr(moves.Interrupts, "wait", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+        assert run_here(capsys, *command).code == 5
+    ran = run_here(capsys, "ramp", "b", "--to", "30", "--bake", "0s", "--yes")
+    assert ran.code == 0
+    assert ran.out.splitlines()[0] == (
+        "ramp b from 10 % of new clients: 20 %, 30 %, each watched for 0s; on a breach: rollback"
+    )
+    assert stand.split == "a 70 %, b 30 %"
+
+
+@pytest.mark.usefixtures("stand")
+def test_json_lines_are_events_and_nothing_else(capsys: Capsys, seen: dict[str, Any]) -> None:
+    seen["health"] = [Health(2, 2), Health(0, 2)]
+    ran = run_here(capsys, "ramp", "b", "--to", "30", "--bake", "0s", "--yes", "--json")
+    events = [json.loads(line) for line in ran.out.splitlines()]
+    assert [event["kind"] for event in events if event["kind"] != "note"] == [
+        "start", "shifting", "shifted", "look", "shifting", "shifted", "look", "breach", "rolled back",
+    ]  # fmt: skip
+    assert {len(event) for event in events} == {13}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--to", "5"], "5 % is not over the current share, 10 %"),
+        (["--schedule", "20,15"], "15 % comes after 20 %"),
+        (["--schedule", "50"], "40 points; maxStep allows 25: --schedule"),
+        (["--to", "20", "--bake", "soon"], '"soon" is no time; write one such as 90s, 10m or 1h30m'),
+        (["--to", "20", "--schedule", "20"], "give either --to or --schedule"),
+        ([], "give either --to or --schedule"),
+        (["--schedule", "20", "--step", "5"], "--step goes with --to"),
+    ],
+)
+def test_a_ramp_that_makes_no_sense_is_one_message(
+    stand: Stand, capsys: Capsys, arguments: list[str], says: str
+) -> None:
+    ran = run_here(capsys, "ramp", "b", *arguments, "--yes")
+    assert ran.code == 1
+    assert says in ran.err
+    assert stand.engine.updates == []
+
+
+@pytest.mark.usefixtures("stand")
+def test_a_ramp_does_not_start_from_a_variant_that_is_not_well(capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Look(shares={}, health=Health(0, 2), alarms=())
+    monkeypatch.setattr(ramp_module, "look", lambda *_: found)
+    ran = run_here(capsys, "ramp", "b", "--to", "20", "--yes")
+    assert ran == Ran(3, "", "error: b has 0/2 healthy targets, 1 needed; mend them first\n")
+
+
+def test_promote_is_a_ramp_to_100_that_says_how_to_retire_the_others(stand: Stand, capsys: Capsys) -> None:
+    ran = run_here(capsys, "promote", "b", "--step", "25", "--bake", "0s", "--yes")
+    assert ran.code == 0
+    assert ran.out.splitlines()[-1].startswith("to retire the others: wait until their sticky clients are gone")
+    assert stand.split == "a 0 %, b 100 %"
+
+
+@pytest.mark.usefixtures("stand")
+def test_what_cannot_be_read_for_a_while_does_not_end_it(capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = [AwsError("AWS throttles DescribeRules"), None]
+
+    def flaky(*given: Any) -> Look:
+        if failures and (error := failures.pop(0)):
+            raise error
+        return look(*given)
+
+    monkeypatch.setattr(rollout, "look", flaky)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setattr(moves.Interrupts, "wait", lambda *_: None)
+    ran = run_here(capsys, "ramp", "b", "--to", "20", "--bake", "0s", "--yes")
+    assert ran.code == 0
+    assert "step 1/1, cannot look: AWS throttles DescribeRules" in ran.out
