@@ -59,13 +59,14 @@ def besides(experiment: Experiment, live: Live) -> tuple[str, ...]:
     """Where the load balancer differs from the stack file, the shares of the main split aside.
 
     Those of rules that forward to the split are aside too: an update may have been cut off before it came to them.
+    Clients that are sent to a group that is no variant of this stack are not.
     """
     declared = RoutingTable.from_experiment(experiment)
     in_split = {None, *(rule.priority for rule in experiment.rules.values() if rule.forward == SPLIT)}
     shares = {route.priority: route.action.shares for route in declared.routes if route.priority in in_split}
     routes = tuple(
         replace(route, action=replace(route.action, shares=shares[route.priority]))
-        if route.priority in shares and route.action.kind == "forward"
+        if route.priority in shares and route.action.shares and route.action.shares.keys() <= experiment.variants.keys()
         else route
         for route in live.table.routes
     )

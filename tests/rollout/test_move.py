@@ -102,6 +102,20 @@ def test_a_split_that_is_ahead_of_the_load_balancer_is_no_other_difference(stand
     assert besides(ahead.experiment, stand.live) == ()
 
 
+def test_clients_that_are_sent_to_somebody_elses_group_are_another_difference(stand: Stand) -> None:
+    listener = stand.deployed.listener_arn
+    own = stand.elbv2.describe_listeners(ListenerArns=[listener])["Listeners"][0]["DefaultActions"]
+    group = stand.elbv2.create_target_group(Name="theirs", TargetType="lambda")["TargetGroups"][0]
+    theirs = [{"Type": "forward", "TargetGroupArn": group["TargetGroupArn"]}]
+    stand.elbv2.modify_listener(ListenerArn=listener, DefaultActions=theirs)
+    try:
+        line = besides(stand.file.experiment, stand.live)[0]
+        assert line.startswith("default: the load balancer sends arn:")
+    finally:
+        stand.elbv2.modify_listener(ListenerArn=listener, DefaultActions=own)
+        stand.elbv2.delete_target_group(TargetGroupArn=group["TargetGroupArn"])
+
+
 def test_deployed_weights_are_the_shares(stand: Stand) -> None:
     stand.set_weights(a=50, b=25)
     assert deployed_weights(stand.live) == {"a": 2, "b": 1}
