@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Self
 
@@ -19,9 +20,9 @@ from abtest.rollout.diff.effect import compare
 from abtest.rollout.diff.version import Version
 from abtest.rollout.diff.wording import client_words, title, with_points
 from abtest.rollout.edit import EditError
-from abtest.rollout.engine import EngineError, PulumiEngine
+from abtest.rollout.engine import EngineError, PulumiEngine, Update
 from abtest.rollout.live import Live
-from abtest.rollout.move import Deployed, MoveError, MoveRefusedError, besides
+from abtest.rollout.move import Deployed, MoveError, MoveRefusedError, besides, undeployed
 from abtest.rollout.session import AwsError
 from abtest.rollout.stack_file import StackFile
 
@@ -59,8 +60,18 @@ def failing() -> Iterator[None]:
 def deployed(file: StackFile) -> Deployed:
     """The stack of a file, as it stands. Raises EngineError."""
     usual = file.project.folder.resolve() / f"Pulumi.{file.stack}.yaml"
-    engine = PulumiEngine(file.project.folder, file.stack, None if file.path == usual else file.path)
+    is_usual = file.path.parent.resolve() / file.path.name == usual
+    engine = PulumiEngine(file.project.folder, file.stack, None if is_usual else file.path)
     return Deployed.find(engine, file.stack)
+
+
+def tell(line: str, end: str = "\n") -> None:
+    """Print, and go on where nobody reads it any more: what is said decides nothing about what is done."""
+    try:
+        click.echo(f"{line}{end}", nl=False)
+    except OSError:
+        with suppress(OSError):  # a stream without a file has nothing to close
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def approved(question: str, *, yes: bool) -> bool:
@@ -69,16 +80,16 @@ def approved(question: str, *, yes: bool) -> bool:
         return True
     if not sys.stdin.isatty():
         raise Failure("error: nobody is there to ask; say --yes")
-    return click.confirm(question)
+    return click.confirm(question, err=True)  # what is printed may be JSON lines
 
 
-def refuse_pending(file: StackFile, live: Live) -> None:
+def refuse_pending(file: StackFile, live: Live, history: Sequence[Update]) -> None:
     """Raises MoveError where an update would bring more than a move of the main split."""
-    if pending := besides(file.experiment, live):
+    if pending := besides(file.experiment, live) or undeployed(file, history):
         lines = "".join(f"\n- {line}" for line in pending)
         raise MoveError(
-            f"{file.label} and the load balancer differ in more than the split, so this would not be a move of traffic "
-            f"alone:{lines}\ndeploy that first (pulumi up), or take it back"
+            f"{file.label} says more than what is deployed and this move, so it would not be a move of traffic alone:"
+            f"{lines}\ndeploy that first (pulumi up), or take it back"
         )
 
 
@@ -98,19 +109,19 @@ def show_effect(before: Experiment, after: Experiment) -> None:
     for pair in effect.changed:
         if pair.before is not None and pair.after is not None:
             was, now = pair.before.action, pair.after.action
-            click.echo(f"{title(pair.shown)}: {was} → {with_points(now, was)}")
+            tell(f"{title(pair.shown)}: {was} → {with_points(now, was)}")
     if words := client_words(effect.lag_seconds, effect.freed):
-        click.echo(f"sticky clients: {words}")
+        tell(f"sticky clients: {words}")
 
 
 def show_split(live: Live) -> None:
     """What was read back."""
-    click.echo(f"the load balancer sends new clients to {live.table.routes[-1].action}")
+    tell(f"the load balancer sends new clients to {live.table.routes[-1].action}")
 
 
 def commit(file: StackFile, message: str) -> None:
     """The commit that keeps Git and the cloud in step."""
-    click.echo(f"commit it: git commit -m {shlex.quote(message)} {shlex.quote(file.label)}")
+    tell(f"commit it: git commit -m {shlex.quote(message)} {shlex.quote(file.label)}")
 
 
 class Interrupts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from abtest.cli.moves import tell
 from abtest.cli.ramp import Asked, ramp_options, run_ramp
 
 __all__ = ["promote"]
@@ -19,7 +20,7 @@ def promote(variant: str, **options: str | bool | None) -> int:
     """
     code = run_ramp(Asked(variant=variant, to="100", **options))  # type: ignore[arg-type]
     if code == 0 and not options["as_json"]:
-        click.echo(
+        tell(
             "to retire the others: wait until their sticky clients are gone (abtest:stickinessSeconds), make "
             f"{variant} the control (abtest:control), take the others out of abtest:weights, abtest:rules and "
             "abtest:variants, and pulumi up"

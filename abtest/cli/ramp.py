@@ -11,9 +11,21 @@ import click
 import msgspec
 
 from abtest.cli.failure import Failure
-from abtest.cli.moves import Interrupts, approved, commit, deployed, failing, refuse_held, refuse_pending, stack_option
+from abtest.cli.moves import (
+    Interrupts,
+    approved,
+    commit,
+    deployed,
+    failing,
+    refuse_held,
+    refuse_pending,
+    stack_option,
+    tell,
+)
 from abtest.cli.rollback import show_rollback
-from abtest.rollout.move import Deployed, MoveError, deployed_weights
+from abtest.experiment import ConfigError
+from abtest.rollout.edit import EditError
+from abtest.rollout.move import Deployed, MoveError, weights_from
 from abtest.rollout.ramp import Event, Outcome, Ramp, resumed
 from abtest.rollout.rollback import Rollback, roll_back
 from abtest.rollout.schedule import Plan, check_step, schedule, seconds, short, steps
@@ -34,7 +46,7 @@ def ramp_options(command: Callable[..., int]) -> Callable[..., int]:
     for option in (
         stack_option,
         click.option("--step", metavar="POINTS", help="Points a step. Default: 10, or maxStep where that is less."),
-        click.option("--bake", default="10m", show_default=True, metavar="TIME", help="How long each step is watched."),
+        click.option("--bake", default="15m", show_default=True, metavar="TIME", help="How long each step is watched."),
         click.option("--on-breach", type=click.Choice(["rollback", "hold"]), default="rollback", show_default=True),
         click.option("--yes", "-y", is_flag=True, help="Do not ask."),
         click.option("--json", "as_json", is_flag=True, help="Say what happens as JSON lines."),
@@ -100,13 +112,17 @@ def run_ramp(asked: Asked) -> int:
     with failing():
         file = StackFile.read(asked.stack)
         check_variant(asked.variant, file.experiment.variants)
+        if asked.variant == file.experiment.control and asked.on_breach == "rollback":
+            raise ValueError(
+                f"{asked.variant} is the control, to which a rollback sends all traffic; say --on-breach hold"
+            )
         stands = deployed(file)
         live = stands.live(file)
-        refuse_pending(file, live)
+        history = stands.engine.history()
+        refuse_pending(file, live, history)
         refuse_held(asked.variant, {*file.experiment.held, *live.held})
-        history = stands.engine.history(5)
         found = resumed(history, lambda start: asked.plan(file, start), file)
-        plan, first = found or (asked.plan(file, deployed_weights(live)), 1)
+        plan, first = found or (asked.plan(file, weights_from(file, live, asked.variant)), 1)
         _refuse_unready(stands, file, asked.variant)
         display = _Display(as_json=asked.as_json)
         interrupts = Interrupts()
@@ -152,18 +168,21 @@ def _end(asked: Asked, running: Ramp, outcome: Outcome, *, is_final: bool) -> in
             commit(outcome.file, f"Ramp {asked.variant} to {percent(running.plan.shares[-1])}")
         return 0
     if outcome.ended == "stopped":
+        running.event("stopped", message=outcome.why)
         raise MoveError(f"{outcome.why}; the ramp stops and leaves everything as it is")
     if outcome.ended == "interrupted":
-        back = not is_final and sys.stdin.isatty() and _asked_back()
+        is_control = asked.variant == outcome.file.experiment.control
+        back = not is_control and not is_final and sys.stdin.isatty() and _asked_back()
     else:
-        running.event("breach", message=outcome.why)
         # What the guard refuses for another reason than health and alarms says nothing against the variant.
+        running.event(outcome.ended, message=outcome.why)
         back = outcome.ended == "breach" and asked.on_breach == "rollback"
     if back:
         _back(asked, running)
         return 5
+    why = f"{outcome.why}\n" if outcome.ended == "interrupted" and outcome.why else ""
     again = "the traffic stays as it is; the same command goes on, abtest rollback takes it back"
-    running.event("held", message=again)
+    running.event("held", message=f"{why}{again}")
     return 5 if outcome.ended == "interrupted" else 3
 
 
@@ -181,12 +200,12 @@ def _back(asked: Asked, running: Ramp) -> None:
     with Interrupts() as interrupts:
         for left in range(TRIES - 1, -1, -1):
             try:
-                file = StackFile.read(asked.stack)
+                file, mended = StackFile.read_expired(asked.stack)
                 live = running.deployed.live(file)
-                plan = Rollback.of(file.experiment, live, everywhere=False)
+                plan = Rollback.of(file.experiment, live, everywhere=False).also(mended)
                 file, live = roll_back(running.deployed, file, live, plan, running.say)
                 break
-            except (MoveError, AwsError) as error:
+            except (MoveError, AwsError, EditError, ConfigError) as error:
                 if not left:
                     raise MoveError(f"THE ROLLBACK FAILED, run it again (abtest rollback): {error}") from None
                 running.say(f"the rollback failed, it is tried again: {error}")
@@ -208,19 +227,19 @@ class _Display:
 
     def tell(self, event: Event) -> None:
         if self.as_json:
-            click.echo(msgspec.json.encode(event).decode())
+            tell(msgspec.json.encode(event).decode())
             return
         is_live = event.kind in {"look", "blind"} and sys.stdout.isatty()
         if is_live:
-            click.echo(f"\r\x1b[K{_line(event)}", nl=False)
+            tell(f"\r\x1b[K{_line(event)}", end="")
             self._is_open = True
             return
         self.end()
-        click.echo(_line(event))
+        tell(_line(event))
 
     def end(self) -> None:
         if self._is_open:
-            click.echo()
+            tell("")
         self._is_open = False
 
 
@@ -242,7 +261,13 @@ def _line(event: Event) -> str:
         return f"{step}: shifting {event.variant} to {_share(event.set)}"
     if event.kind == "shifted":
         return f"{step}: the load balancer gives {event.variant} {_share(event.actual)}"
-    said = {"blind": f"{step}, cannot look: ", "breach": "breach: ", "held": "held: ", "rolled back": "rolled back: "}
+    said = {
+        "blind": f"{step}, cannot look: ",
+        "breach": "breach: ",
+        "refused": "refused: ",
+        "held": "held: ",
+        "rolled back": "rolled back: ",
+    }
     return f"{said.get(event.kind, '')}{event.message}"
 
 

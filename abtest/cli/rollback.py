@@ -5,7 +5,17 @@ from __future__ import annotations
 import click
 from msgspec.structs import replace
 
-from abtest.cli.moves import Interrupts, approved, commit, deployed, failing, show_effect, show_split, stack_option
+from abtest.cli.moves import (
+    Interrupts,
+    approved,
+    commit,
+    deployed,
+    failing,
+    show_effect,
+    show_split,
+    stack_option,
+    tell,
+)
 from abtest.rollout.move import besides, deployed_weights
 from abtest.rollout.rollback import Rollback, roll_back
 from abtest.rollout.stack_file import StackFile
@@ -22,25 +32,28 @@ def rollback(stack: str, *, everywhere: bool, yes: bool) -> int:
 
     The other variants leave the split, so that clients stuck to them come along, and are held: no later update gives
     them share, an older stack file neither, until `abtest shift b=0` lifts that. Neither maxStep nor drain stands in
-    the way; the control has to be healthy. It also ends what a ramp left half-way.
+    the way; the control has to be healthy. What else the stack file says is not deployed along. It also ends what a
+    ramp left half-way.
 
     Exit codes: 0 done, 1 an error, 3 a guardrail refuses it, 5 aborted.
     """
     with failing():
-        file = StackFile.read(stack)
+        file, mended = StackFile.read_expired(stack)
         stands = deployed(file)
         live = stands.live(file)
-        plan = Rollback.of(file.experiment, live, everywhere=everywhere)
+        plan = Rollback.of(file.experiment, live, everywhere=everywhere).also(mended)
         now = replace(file.experiment, weights=deployed_weights(live) or file.experiment.weights)
-        after = file.edited(plan.changes)
+        after = plan.edited(file)
         show_effect(now, after.experiment)
+        if mended:
+            tell("abtest:guardrails.override is over, and is taken out")
         for line in besides(file.experiment, live):
-            click.echo(f"differs besides, and may change with this update: {line}")
+            tell(f"waits for the next pulumi up: {line}")
         if not approved("Roll back?", yes=yes):
-            click.echo("nothing was changed")
+            tell("nothing was changed")
             return 5
         with Interrupts():
-            after, live = roll_back(stands, file, live, plan, click.echo)
+            after, live = roll_back(stands, file, live, plan, tell)
         show_split(live)
         show_rollback(plan, after)
         return 0
@@ -49,10 +62,12 @@ def rollback(stack: str, *, everywhere: bool, yes: bool) -> int:
 def show_rollback(plan: Rollback, file: StackFile) -> None:
     """What else there is to know and to do after a rollback."""
     for name, variants in plan.left.items():
-        click.echo(f"rule {name} still sends clients to {' and '.join(variants)}: abtest rollback --everywhere")
+        tell(f"rule {name} still sends clients to {' and '.join(variants)}: abtest rollback --everywhere")
+    if file.experiment.guardrails is None:
+        tell("abtest:held is kept by the guardrails alone, and there are none: add abtest:guardrails: {}")
     if plan.taken:
         taken = " and ".join(plan.taken)
-        click.echo(
+        tell(
             f"AWS does not document what becomes of cookies of a group that is no longer listed: see that the "
             f"requests of {taken} end, in the metric RequestCount of the target group, or in target_group_arn of the "
             "access log"

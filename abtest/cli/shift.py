@@ -19,11 +19,12 @@ from abtest.cli.moves import (
     show_effect,
     show_split,
     stack_option,
+    tell,
 )
 from abtest.experiment import Experiment
 from abtest.rollout.drift import drift
 from abtest.rollout.edit import GONE
-from abtest.rollout.move import deployed_weights, move
+from abtest.rollout.move import move, weights_from
 from abtest.rollout.stack_file import StackFile
 from abtest.rollout.weights import asked, check_variant, weights_for
 from abtest.routing import RoutingTable, percent, shares_of
@@ -54,7 +55,7 @@ def shift(share: str, stack: str, *, yes: bool, file_only: bool) -> int:
             after = file.edited(_changes(file.experiment, file.experiment, name, wanted))
             show_effect(file.experiment, after.experiment)
             after.write()
-            click.echo(f"edited {file.label}; nothing is deployed")
+            tell(f"edited {file.label}; nothing is deployed")
             commit(after, message)
             return 0
         return _shift(file, name, wanted, message, yes=yes)
@@ -63,19 +64,19 @@ def shift(share: str, stack: str, *, yes: bool, file_only: bool) -> int:
 def _shift(file: StackFile, name: str, wanted: Fraction, message: str, *, yes: bool) -> int:
     stands = deployed(file)
     live = stands.live(file)
-    refuse_pending(file, live)
+    refuse_pending(file, live, stands.engine.history())
     # From what the load balancer does: the file may be ahead of it, after an update that was cut off.
-    now = replace(file.experiment, weights=deployed_weights(live), held=(*file.experiment.held, *live.held))
+    now = replace(file.experiment, weights=weights_from(file, live, name), held=(*file.experiment.held, *live.held))
     after = file.edited(_changes(file.experiment, now, name, wanted))
     if after.text == file.text and not drift(RoutingTable.from_experiment(after.experiment), live.table):
-        click.echo(f"nothing to do: {name} has {percent(wanted)} of new clients already")
+        tell(f"nothing to do: {name} has {percent(wanted)} of new clients already")
         return 0
     show_effect(now, after.experiment)
     if not approved("Shift traffic?", yes=yes):
-        click.echo("nothing was changed")
+        tell("nothing was changed")
         return 5
     with Interrupts() as interrupts:
-        show_split(move(stands, file, after, live, message, click.echo))
+        show_split(move(stands, file, after, live, message, tell))
     commit(after, message)
     return 5 if interrupts.is_interrupted else 0
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from abtest.experiment.types import SECRET
 
-__all__ = ["as_text", "canonical_json", "decoded", "go_float", "reveal"]
+__all__ = ["as_text", "canonical_json", "decoded", "go_float", "is_encrypted", "reveal"]
 
 
 def as_text(value: Any) -> Any:
@@ -62,6 +62,17 @@ def decoded(text: Any) -> Any:
         return reveal(json.loads(text)) if isinstance(text, str) and text is not SECRET else text
     except ValueError:
         return text
+
+
+def is_encrypted(text: Any) -> bool:
+    """Whether a text of the engine is encrypted, or some part of what it holds."""
+    return _holds_secret(decoded(text))
+
+
+def _holds_secret(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_secret, value.values()))
+    return any(map(_holds_secret, value)) if isinstance(value, list) else value is SECRET
 
 
 def canonical_json(value: Any) -> Any:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -57,8 +58,10 @@ class Engine(Protocol):
     def history(self, count: int = 20) -> tuple[Update, ...]:
         """The newest entries of the stack's history, newest first."""
 
-    def up(self, message: str, say: Say, *, refresh: bool = False) -> None:
-        """`pulumi up`; with ``refresh``, the engine first looks at what is really there."""
+    def up(self, message: str, say: Say, *, refresh: bool = False, only: Sequence[str] = ()) -> None:
+        """`pulumi up`; with ``refresh``, the engine first looks at what is really there. ``only`` are the resources to
+        touch, by the ends of their URNs, if not all.
+        """
 
 
 class PulumiEngine:
@@ -68,7 +71,7 @@ class PulumiEngine:
         """``file`` is the stack file, where it is not the one that Pulumi would take. Raises EngineError."""
         if shutil.which("pulumi") is None:
             raise EngineError("the Pulumi CLI is not on PATH; install it: https://www.pulumi.com/docs/install/")
-        from pulumi.automation import InvalidVersionError, LocalWorkspace, Stack
+        from pulumi.automation import InvalidVersionError, LocalWorkspace, Stack, UpdateSummary
 
         class Workspace(LocalWorkspace):
             """Leaves alone which stack the user has selected, and does not read outputs that nobody asked for."""
@@ -84,6 +87,9 @@ class PulumiEngine:
         except (InvalidVersionError, OSError, subprocess.CalledProcessError) as error:
             raise EngineError(f"the Pulumi CLI cannot be used: {error}") from None
         self._stack: Stack = Stack.select(stack, workspace)
+        # After an update it would ask the backend how that went, which is known by then and takes time.
+        known = UpdateSummary("update", datetime.now(UTC), "", {}, {}, "succeeded")
+        self._stack.info = lambda *_: known  # type: ignore[method-assign] # it has no option for it
         self._file = str(file.resolve()) if file is not None else None
 
     def outputs(self) -> Mapping[str, Any]:
@@ -110,7 +116,7 @@ class PulumiEngine:
             for entry in found
         )
 
-    def up(self, message: str, say: Say, *, refresh: bool = False) -> None:
+    def up(self, message: str, say: Say, *, refresh: bool = False, only: Sequence[str] = ()) -> None:
         from pulumi.automation import CommandError, ConcurrentUpdateError
 
         while True:
@@ -121,6 +127,7 @@ class PulumiEngine:
                     on_event=seen.event,
                     color="never",
                     refresh=refresh,
+                    target=[f"**{end}" for end in only] or None,
                     config_file=self._file,
                     show_secrets=False,
                 )
@@ -135,10 +142,10 @@ class PulumiEngine:
 
     def _unlock(self, told: str, say: Say) -> None:
         """Clear the lock of a process of this host that died, or wait for one that lives. Raises EngineError for any
-        other, since nobody here can tell whether it lives.
+        other, since nobody here can tell whether it lives: one in a bucket may be of another machine with this name.
         """
         locks = list(map(_Lock.of, _LOCK.finditer(told)))
-        if not locks or any(lock.host != socket.gethostname() for lock in locks):
+        if not locks or any(lock.host != socket.gethostname() or not lock.is_here for lock in locks):
             who = "".join(f"\n  {lock}" for lock in locks)
             raise EngineError(
                 f"another update of the stack {self._stack.name} is running:{who or ' the backend says so'}\nwait for "
@@ -151,8 +158,16 @@ class PulumiEngine:
             say(f"cleared the lock of an update that died: {', '.join(map(str, locks))}")
             return
         say(f"waiting for another update of this stack: {', '.join(map(str, alive))}")
-        while any(lock.is_alive for lock in alive):
-            time.sleep(0.5)
+        ends = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, signal.default_int_handler) for number in ends}
+        try:
+            while any(lock.is_alive for lock in alive):
+                time.sleep(0.5)
+        except KeyboardInterrupt:
+            raise EngineError("the other update of this stack still runs; this one did not wait for it") from None
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     # Errors -----------------------------------------------------------------------------------------------------------
 
@@ -220,13 +235,14 @@ _QUIET = ("same", "read", "refresh", "read-discard", "read-replacement")
 _FROM_HOOK = re.compile(r'^(?:before|after) hook "[\w-]+" failed: ')
 
 #: Source: pulumi/pulumi pkg/backend/diy/lock.go, checkForLock.
-_LOCK = re.compile(r"created by (?P<user>\S*)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<at>\S+)")
+_LOCK = re.compile(r"(?P<url>\S+): created by (?P<user>\S*)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<at>\S+)")
 
 
 @dataclass(frozen=True)
 class _Lock:
     """The lock of an update in a backend of files or buckets; it names the process that holds it."""
 
+    url: str
     user: str
     host: str
     pid: int
@@ -234,13 +250,21 @@ class _Lock:
 
     @classmethod
     def of(cls, found: re.Match[str]) -> _Lock:
-        return cls(found["user"], found["host"], int(found["pid"]), found["at"])
+        return cls(found["url"], found["user"], found["host"], int(found["pid"]), found["at"])
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it lies in a folder of this machine."""
+        return self.url.startswith("file://")
 
     @property
     def is_alive(self) -> bool:
         """Whether its process runs; a number that another program has by now does not count, nor does a zombie."""
         command = ["ps", "-o", "stat=", "-o", "comm=", "-p", str(self.pid)]
-        found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()  # noqa: S603 no shell
+        try:
+            found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()  # noqa: S603 no shell
+        except FileNotFoundError:  # small containers have no ps
+            return Path(f"/proc/{self.pid}").exists()
         return len(found) > 1 and not found[0].startswith("Z") and Path(found[1]).name.startswith("pulumi")
 
     def __str__(self) -> str:

@@ -24,6 +24,7 @@ from abtest.experiment import Experiment, Source, try_load
 if TYPE_CHECKING:
     from abtest.rollout.alarms import Alarm
     from abtest.rollout.engine import Engine
+    from abtest.rollout.judgement import Gain
     from abtest.rollout.live import Live
     from abtest.routing import RoutingTable
 
@@ -51,15 +52,17 @@ class Guard:
 
     def __init__(self, experiment: Experiment, source: Source) -> None:
         self._experiment, self._source = experiment, source
-        self._verdict: asyncio.Task[None] | None = None
+        self._verdict: asyncio.Task[tuple[Gain, ...]] | None = None
+        self._made: set[str] = set()
 
     async def before_group(self, args: pulumi.ResourceHookArgs) -> None:
         """Before a target group: it may take the place of one that has clients. The listener would come too late, since
         the new group would stand by then.
         """
+        variant = args.name.removeprefix("abtest-")  # as abtest/stack/variant.py names it
+        self._made.add(variant)
         with _told_alone():
-            # As abtest/stack/variant.py names it.
-            await asyncio.to_thread(self._refuse_replacement, args.name.removeprefix("abtest-"))
+            await asyncio.to_thread(self._refuse_replacement, variant)
 
     async def before_forward(self, args: pulumi.ResourceHookArgs) -> None:
         """Before the listener or a rule: the whole update is judged once, so that no half of it is made."""
@@ -68,19 +71,27 @@ class Guard:
             self._verdict = asyncio.create_task(asyncio.to_thread(self._judge, args))
         with _told_alone():
             try:
-                await self._verdict
+                found = await self._verdict
             except GuardError:
                 if is_first:
                     raise
                 raise GuardError("not made either: the guard refuses the update as a whole") from None
+            self._refuse_unchecked(found)
 
     async def after_attach(self, args: pulumi.ResourceHookArgs) -> None:
         """After a target is registered: where its group is in use, wait until it is healthy, so that the one that it
-        replaces leaves after that.
+        replaces leaves after that. When that fails, the next update finds the target registered, and does not ask:
+        a hook before the deletion could, but with one `pulumi destroy` wants --run-program.
         """
         if args.new_outputs is not None:
             with _told_alone():
                 await asyncio.to_thread(self._wait_until_healthy, args.new_outputs)
+
+    def _refuse_unchecked(self, found: Iterable[Gain]) -> None:
+        """Asked by each hook anew: the groups that something forwards to are made before it, others maybe later."""
+        from abtest.rollout.judgement import unchecked
+
+        _refuse(unchecked(found, self._made))
 
     # In a thread of their own, since boto3 waits ----------------------------------------------------------------------
 
@@ -102,25 +113,28 @@ class Guard:
                 if listener := main_listener(elbv2, balancer):
                     _refuse(replaced(read_live(elbv2, self._experiment, listener), variant))
 
-    def _judge(self, args: pulumi.ResourceHookArgs) -> None:
-        from abtest.rollout.judgement import Standing, problems
+    def _judge(self, args: pulumi.ResourceHookArgs) -> tuple[Gain, ...]:
+        """What variants gain by this update, if it may be made."""
+        from abtest.rollout.judgement import Standing, gains, problems
         from abtest.rollout.live import health_of, read_live
 
         with self._client("elbv2") as elbv2:
             arn = _listener_arn(elbv2, args)
             if arn is None:  # the first deployment has nobody to hurt
-                return
+                return ()
             live = read_live(elbv2, self._experiment, arn)
             standing = Standing(
                 table=live.table,
                 known=live.groups,
                 held=live.held,
+                control=live.control,
                 healthy=lambda name: health_of(elbv2, live.groups[name]).healthy,
                 alarms=lambda: self._alarms(live),
             )
             _refuse(problems(self._experiment, standing))
         for warning in self._undrained(live.table):
             pulumi.log.warn(warning)
+        return gains(live.table, self._experiment)
 
     def _alarms(self, live: Live) -> Collection[Alarm]:
         from abtest.rollout.alarms import alarms_of
@@ -169,7 +183,8 @@ class Guard:
                     why = health.get("Description") or health["State"]
                     raise GuardError(
                         f"target {target['Id']} is not healthy after {HEALTHY_SECONDS // 60} minutes ({why}); nothing "
-                        "that it replaces was taken away. Mend it, and run the update again"
+                        "that it replaces was taken away yet. The next update does that without waiting again: mend it "
+                        "first"
                     )
                 time.sleep(ASK_SECONDS)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -10,8 +10,9 @@ from abtest.experiment import Experiment
 from abtest.rollout.alarms import Alarm
 from abtest.rollout.live import Live
 from abtest.routing import Route, RoutingTable, percent
+from abtest.routing.inclusion import includes
 
-__all__ = ["Gain", "Standing", "called", "gains", "problems", "replaced", "same_route"]
+__all__ = ["Gain", "Standing", "called", "gains", "problems", "replaced", "same_route", "unchecked"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,7 @@ class Gain:
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """What is deployed: the rules, the variants that some rule forwards to, and those that the listener's tag holds.
+    """What is deployed: the rules, the variants that some rule forwards to, and what the listener's tags say of them.
 
     ``healthy`` tells how many targets of a variant in ``known`` are healthy, ``alarms`` what looks at those variants.
     """
@@ -41,35 +42,44 @@ class Standing:
     table: RoutingTable
     known: Collection[str]
     held: Collection[str]
+    control: str | None
     healthy: Callable[[str], int]
     alarms: Callable[[], Collection[Alarm]]
 
 
 def gains(before: RoutingTable, experiment: Experiment) -> tuple[Gain, ...]:
-    """Every gain. A rule is compared with the one that had its name, else with the one that asked for the same, else
-    with the main split: that is where its requests went.
-    """
+    """Every gain, by what the requests of a route got before."""
     after = RoutingTable.from_experiment(experiment)
     forced = experiment.override_priorities.values()
     return tuple(
-        Gain(route=called(route), variant=name, before=was.get(name, Fraction(0)), after=share)
+        Gain(route=words, variant=name, before=was.get(name, Fraction(0)), after=share)
         for route in after.routes
         if route.action.kind == "forward" and route.priority not in forced
-        for was in [_earlier(before, route).action.shares]
+        for words, was in [_earlier(before, route)]
         for name, share in route.action.shares.items()
         if share > was.get(name, 0)
     )
 
 
-def _earlier(before: RoutingTable, route: Route) -> Route:
-    return same_route(before, route) or before.routes[-1]
+def _earlier(before: RoutingTable, route: Route) -> tuple[str, Mapping[str, Fraction]]:
+    """How to call a route, and the shares of its past: those of the same route, or where there was none, of the main
+    split. Of a route that asks for more now, some requests had the one and some the other: the smaller counts.
+    """
+    was, split = same_route(before, route), before.routes[-1].action.shares
+    if was is None:
+        return called(route), split
+    shares = was.action.shares
+    if was.asked == route.asked or includes(was.conditions, route.conditions):
+        return called(route), shares
+    smaller = {name: min(share, split.get(name, Fraction(0))) for name, share in shares.items()}
+    return f"{called(route)}, which asks for more than before", smaller
 
 
 def same_route(table: RoutingTable, route: Route) -> Route | None:
     """The route of another table that has the name of this one, else the one that asks for the same."""
     if route.priority is None:
         return table.routes[-1]
-    named = (other for other in table.routes if other.name == route.name)
+    named = (other for other in table.routes if route.name is not None and other.name == route.name)
     alike = (other for other in table.routes if other.asked == route.asked)
     return next(named, None) or next(alike, None)
 
@@ -84,28 +94,44 @@ def problems(experiment: Experiment, standing: Standing) -> Iterator[str]:
     rails = experiment.guardrails
     if rails is None:
         return
-    found = gains(standing.table, experiment)
+    found, control = gains(standing.table, experiment), _free(experiment.control, standing)
     for gain in found:
         if gain.variant in {*experiment.held, *standing.held}:
             yield f"{gain}, but it is held; {_lift(experiment, gain.variant)}"
-        elif gain.variant != experiment.control and gain.points > rails.max_step:
+        elif gain.variant != control and gain.points > rails.max_step:
             yield (
                 f"{gain}, {float(gain.points):.4g} points at once; maxStep allows {rails.max_step}: "
                 f"go to {percent(gain.before + Fraction(rails.max_step, 100))} first"
+                + (_not_free(gain.variant, standing) if gain.variant == experiment.control else "")
             )
     first_of_each: dict[str, Gain] = {}
     for gain in found:
         first_of_each.setdefault(gain.variant, gain)
     for gain in first_of_each.values() if rails.require_healthy else ():
-        yield from _unready(gain, rails.min_healthy, standing)
+        yield from _unready(gain, 1 if gain.variant == control else rails.min_healthy, rails.min_healthy, standing)
     # What the control gains is taken back from another, which must work at once.
-    first_of_each.pop(experiment.control, None)
-    for alarm in standing.alarms() if rails.alarms and first_of_each else ():
-        if alarm.state == "ALARM" and alarm.variant in first_of_each:
+    judged = {name: gain for name, gain in first_of_each.items() if name != control}
+    for alarm in standing.alarms() if rails.alarms and judged else ():
+        if alarm.state == "ALARM" and alarm.variant in judged:
             yield (
-                f"{first_of_each[alarm.variant]}, but its alarm {alarm.name} is in ALARM ({alarm.reason}); wait until "
+                f"{judged[alarm.variant]}, but its alarm {alarm.name} is in ALARM ({alarm.reason}); wait until "
                 "that is over, or mend what it tells of"
             )
+
+
+def _free(control: str, standing: Standing) -> str | None:
+    """The control, which may gain all at once: only if it was the control before, so that no update frees itself. A
+    listener without the tag does not tell: there it has to have half of the main split.
+    """
+    if standing.control is None:
+        shares = standing.table.routes[-1].action.shares
+        return control if shares.get(control, Fraction(0)) >= Fraction(1, 2) else None
+    return control if standing.control == control else None
+
+
+def _not_free(control: str, standing: Standing) -> str:
+    deployed = standing.control or "not known"
+    return f" (abtest:control is {control} here, and {deployed} where it is deployed)"
 
 
 def _lift(experiment: Experiment, name: str) -> str:
@@ -117,7 +143,17 @@ def _lift(experiment: Experiment, name: str) -> str:
     )
 
 
-def _unready(gain: Gain, min_healthy: int, standing: Standing) -> Iterator[str]:
+def unchecked(found: Iterable[Gain], made: Collection[str]) -> Iterator[str]:
+    """Why variants may not gain share by an update that makes their target groups anew."""
+    for gain in found:
+        if gain.variant in made:
+            yield (
+                f"{gain}, but the same update replaces its target group, and nobody has checked the new targets; leave "
+                "its share as it is in this update, then shift"
+            )
+
+
+def _unready(gain: Gain, needed: int, min_healthy: int, standing: Standing) -> Iterator[str]:
     name = gain.variant
     if name not in standing.known:
         yield (
@@ -126,7 +162,7 @@ def _unready(gain: Gain, min_healthy: int, standing: Standing) -> Iterator[str]:
         )
         return
     healthy = standing.healthy(name)
-    if healthy < min_healthy:
+    if healthy < needed:
         yield (
             f"{gain}, but it has {healthy} healthy target{'s' * (healthy != 1)} and minHealthy is {min_healthy}; "
             "wait until they pass their health checks, or mend them"

@@ -14,7 +14,8 @@ from abtest.routing import RoutingTable
 __all__ = ["Health", "Live", "health_of", "main_listener", "read_live"]
 
 # As abtest/stack/tags.py writes them.
-EXPERIMENT, VARIANT, RULE, HELD = "abtest:experiment", "abtest:variant", "abtest:rule", "abtest:held"
+EXPERIMENT, VARIANT, RULE = "abtest:experiment", "abtest:variant", "abtest:rule"
+CONTROL, HELD = "abtest:control", "abtest:held"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +23,7 @@ class Live:
     """A deployed listener. ``table`` has secrets as the stack file has them: a token is ``<token>``.
 
     ``overrides`` are the priorities of the rules that force a variant. ``groups`` are the target groups that some rule
-    forwards to, by variant, ``held`` the variants that the listener's tag holds. ``rewrites`` says, in words, which
+    forwards to, by variant, ``held`` and ``control`` what the listener's tags say. ``rewrites`` says, in words, which
     rules change host or path before they forward: no stack file asks for that.
     """
 
@@ -31,6 +32,7 @@ class Live:
     overrides: frozenset[int]
     groups: Mapping[str, str]
     held: frozenset[str]
+    control: str | None = None
     rewrites: tuple[str, ...] = ()
 
 
@@ -43,6 +45,7 @@ def read_live(elbv2: Any, experiment: Experiment, listener_arn: str | None = Non
     of_groups = _tags(elbv2, _groups(rules))
     names = {arn: tags[RULE] for arn, tags in of_rules.items() if RULE in tags}
     variants = {arn: tags[VARIANT] for arn, tags in of_groups.items() if VARIANT in tags}
+    of_listener = of_rules.get(listener["ListenerArn"], {})
     forcing = {arn for arn, tags in of_rules.items() if VARIANT in tags}
     try:
         table = RoutingTable.from_described(listener, rules, variants, names)
@@ -54,7 +57,8 @@ def read_live(elbv2: Any, experiment: Experiment, listener_arn: str | None = Non
         table=hide(table, experiment),
         overrides=overrides,
         groups={name: arn for arn, name in variants.items()},
-        held=frozenset(of_rules.get(listener["ListenerArn"], {}).get(HELD, "").split()),
+        held=frozenset(of_listener.get(HELD, "").split()),
+        control=of_listener.get(CONTROL),
         rewrites=tuple(
             f"rule {rule['Priority']}: the load balancer rewrites host or path, the stack file does not"
             for rule in rules

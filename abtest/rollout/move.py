@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from abtest.experiment import Experiment
+from abtest.experiment.engine_text import decoded, is_encrypted
 from abtest.experiment.types import SPLIT
 from abtest.rollout.drift import drift
-from abtest.rollout.engine import Engine, EngineError, RefusedError, Say
+from abtest.rollout.engine import Engine, EngineError, RefusedError, Say, Update
 from abtest.rollout.live import Live, read_live
 from abtest.rollout.session import AwsError, client
 from abtest.rollout.stack_file import StackFile
 from abtest.routing import RoutingTable
 
-__all__ = ["Deployed", "MoveError", "MoveRefusedError", "besides", "deployed_weights", "move"]
+__all__ = [
+    "ROLLBACK",
+    "Deployed",
+    "MoveError",
+    "MoveRefusedError",
+    "besides",
+    "deployed_weights",
+    "move",
+    "undeployed",
+    "weights_from",
+]
+
+#: How the message of a rollback begins.
+ROLLBACK = "abtest rollback"
 
 
 class MoveError(Exception):
@@ -73,8 +87,49 @@ def besides(experiment: Experiment, live: Live) -> tuple[str, ...]:
     return (*drift(declared, replace(live.table, routes=routes)), *live.rewrites)
 
 
-def move(deployed: Deployed, before: StackFile, after: StackFile, live: Live, message: str, say: Say) -> Live:
-    """Bring the stack from one file to another; ``live`` is what stands before. Returns what stands then.
+#: What a move changes, and what keeps it from harm.
+_OF_MOVES = frozenset({"abtest:weights", "abtest:held", "abtest:guardrails"})
+
+
+def undeployed(file: StackFile, history: Sequence[Update]) -> tuple[str, ...]:
+    """Where the stack file differs from what was deployed last, but for what moves change; by key. ``history`` is the
+    newest first. A rollback deploys nothing else, so it does not count; what is encrypted cannot be compared.
+    """
+    whole = (update for update in history if update.succeeded and not update.message.startswith(ROLLBACK))
+    last = next(whole, None)
+    if last is None:
+        return ()
+    said = {key: decoded(text) for key, text in file.source.values.items() if not is_encrypted(text)}
+    there = {key: decoded(text) for key, text in last.config.items()}
+    keys = sorted((said.keys() | there.keys()) - _OF_MOVES - (file.source.values.keys() - said.keys()))
+    return tuple(f"{key} is not as it was deployed" for key in keys if said.get(key) != there.get(key))
+
+
+def weights_from(file: StackFile, live: Live, name: str) -> Mapping[str, int]:
+    """The main split that a move of ``name`` goes from: what the load balancer has, and what the file has warm besides.
+    Raises MoveError where the file gives another variant a share that is not deployed.
+    """
+    now = dict(deployed_weights(live))
+    for other, weight in file.experiment.weights.items():
+        if weight and other not in {*now, name}:
+            raise MoveError(
+                f"{file.label} gives {other} a share that is not deployed; deploy it first (pulumi up), or take it back"
+            )
+        now.setdefault(other, 0)
+    return now
+
+
+def move(
+    deployed: Deployed,
+    before: StackFile,
+    after: StackFile,
+    live: Live,
+    message: str,
+    say: Say,
+    only: Sequence[str] = (),
+) -> Live:
+    """Bring the stack from one file to another; ``live`` is what stands before. Returns what stands then. ``only`` are
+    the resources to touch, if not all.
 
     Raises MoveError. If the load balancer still does what it did, the file is as it was before, byte for byte.
     """
@@ -83,11 +138,11 @@ def move(deployed: Deployed, before: StackFile, after: StackFile, live: Live, me
     known = set(besides(before.experiment, live))
     after.write()
     try:
-        deployed.engine.up(message, say)
+        deployed.engine.up(message, say, only=only)
         found, wrong = _compared(deployed, after, known)
         if wrong:
             say("the load balancer does not do what the engine has on record; the engine looks at what is there")
-            deployed.engine.up(message, say, refresh=True)
+            deployed.engine.up(message, say, refresh=True, only=only)
             found, wrong = _compared(deployed, after, known)
     except (EngineError, AwsError) as error:
         kind = MoveRefusedError if isinstance(error, RefusedError) else MoveError

@@ -27,6 +27,9 @@ __all__ = ["Analysis", "Event", "Outcome", "Pauses", "Ramp", "Verdict", "resumed
 #: A single look that finds too few healthy targets may be one that came at a bad moment; two in a row are no accident.
 UNHEALTHY_LOOKS = 2
 
+#: How often it is tried to see why the guard refused a step.
+LOOKS_AFTER_REFUSAL = 5
+
 #: How long AWS may not answer until the ramp stops: what nobody can watch may not go on.
 BLIND_SECONDS = 300
 
@@ -50,7 +53,20 @@ class Event(Struct, frozen=True, kw_only=True, rename="camel"):
     """
 
     time: str
-    kind: Literal["start", "note", "shifting", "shifted", "look", "blind", "breach", "rolled back", "held", "done"]
+    kind: Literal[
+        "start",
+        "note",
+        "shifting",
+        "shifted",
+        "look",
+        "blind",
+        "breach",
+        "refused",
+        "rolled back",
+        "held",
+        "stopped",
+        "done",
+    ]
     variant: str
     step: int
     steps: int
@@ -154,6 +170,8 @@ class Ramp:
     def run(self) -> Outcome:
         """Raises MoveError for a step that could not be made."""
         for step in range(self.first, len(self.plan.shares) + 1):
+            if self.pauses.is_interrupted:
+                return self._end("interrupted", "")
             self.step = step
             outcome = self._shift() or self._bake()
             if outcome is not None:
@@ -191,9 +209,17 @@ class Ramp:
 
     def _breach_now(self) -> Outcome | None:
         """What the guard refuses because of health or alarms that turned bad is a breach like any other."""
-        self._unhealthy = UNHEALTHY_LOOKS
-        found = self._breach(look(self.deployed, self.file, self.plan.variant))
-        return self._end("breach", found) if found else None
+        for _ in range(LOOKS_AFTER_REFUSAL):
+            try:
+                found = look(self.deployed, self.file, self.plan.variant)
+            except AwsError as error:
+                self.event("blind", message=str(error))
+                self.pauses.wait(5)
+            else:
+                self._unhealthy = UNHEALTHY_LOOKS
+                breach = self._breach(found)
+                return self._end("breach", breach) if breach else None
+        return None
 
     def _bake(self) -> Outcome | None:
         """Watch until the bake time is over and the last look was good; time without a look does not count."""
@@ -208,13 +234,17 @@ class Ramp:
                 if started - seen > BLIND_SECONDS:
                     return self._end("stopped", f"nobody could watch it for {BLIND_SECONDS // 60} minutes: {error}")
                 self.pauses.wait(every)
+            except MoveError:
+                return self._end(
+                    "stopped", f"somebody else moved traffic: no rule forwards to {self.plan.variant} any more"
+                )
             else:
                 outcome = self._judge(found, left)
                 if outcome or (left <= 0 and not self._unhealthy):
                     return outcome
                 self.pauses.wait(min(every, left) if left > 0 else every)
                 seen = self.clock()
-                left -= seen - started
+                left -= min(seen - started, 2 * every)  # a process that was stopped did not watch
             if self.pauses.is_interrupted:
                 return self._end("interrupted", "")
 

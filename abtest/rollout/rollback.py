@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from abtest.experiment import Experiment
 from abtest.experiment.types import SPLIT
+from abtest.rollout.edit import GONE, EditError
 from abtest.rollout.engine import Say
 from abtest.rollout.live import Live
-from abtest.rollout.move import Deployed, deployed_weights, move
+from abtest.rollout.move import ROLLBACK, Deployed, deployed_weights, move
 from abtest.rollout.stack_file import StackFile
 
 __all__ = ["Rollback", "roll_back"]
+
+HELD = ("abtest:held",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +51,21 @@ class Rollback:
                 changes["abtest:rules", name, "forward"] = control if is_one else {control: 100}
                 taken.update(variants)
         if held := sorted(({*experiment.held} | taken) - {control}):
-            changes["abtest:held",] = held
+            changes[HELD] = held
         return cls(changes=changes, taken=tuple(sorted(taken)), left={} if everywhere else reached)
+
+    def also(self, changes: Mapping[tuple[str, ...], Any]) -> Rollback:
+        """With other edits of the stack file before its own."""
+        return replace(self, changes={**changes, **self.changes})
+
+    def edited(self, file: StackFile) -> StackFile:
+        """The file after it. Of a list that cannot be edited as it stands, comments are given up. Raises EditError."""
+        try:
+            return file.edited(self.changes)
+        except EditError:
+            return file.edited(
+                {HELD: GONE, **{path: value for path, value in self.changes.items() if path != HELD}}
+            ).edited({HELD: self.changes.get(HELD, GONE)})
 
 
 def _reached(experiment: Experiment, variants: Collection[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -62,7 +78,22 @@ def _reached(experiment: Experiment, variants: Collection[str]) -> Iterator[tupl
 
 
 def roll_back(deployed: Deployed, file: StackFile, live: Live, plan: Rollback, say: Say) -> tuple[StackFile, Live]:
-    """Do it. Returns the file and what stands then; raises MoveError."""
-    after = file.edited(plan.changes)
+    """Do it. Returns the file and what stands then; raises MoveError, EditError.
+
+    The update touches nothing but the listener and the rules whose forward changes: whatever else the file says waits,
+    for a rollback waits for nothing, least of all for new targets.
+    """
+    after = plan.edited(file)
     taken = " and ".join(plan.taken) or "nothing"
-    return after, move(deployed, file, after, live, f"abtest rollback of {taken}", say)
+    only = tuple(_forwards(file.experiment, plan))
+    return after, move(deployed, file, after, live, f"{ROLLBACK} of {taken}", say, only)
+
+
+def _forwards(experiment: Experiment, plan: Rollback) -> Iterator[str]:
+    """The ends of the URNs of what the rollback changes (see abtest/stack/routing.py and abtest/stack/alarms.py)."""
+    yield f"Listener::listener-{experiment.listener.listens_on}"
+    for name, rule in experiment.rules.items():
+        if rule.forward == SPLIT or ("abtest:rules", name, "forward") in plan.changes:
+            yield f"ListenerRule::rule-{rule.priority}"
+    if experiment.alarms is not None:
+        yield "MetricAlarm::abtest-*-no-traffic"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -41,18 +42,30 @@ def client(source: Source, service: str) -> Iterator[Any]:
 def _session(source: Source) -> Any:
     import boto3
 
+    environment = tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_")))
     region = source.setting("aws:region") or os.environ.get("AWS_REGION")
-    keys = {
-        "aws_access_key_id": source.setting("aws:accessKey"),
-        "aws_secret_access_key": source.setting("aws:secretKey"),
-        "aws_session_token": source.setting("aws:token"),
-    }
-    if not (keys["aws_access_key_id"] and keys["aws_secret_access_key"]):
-        keys = {}
-    session = boto3.Session(profile_name=source.setting("aws:profile"), region_name=region, **keys)
+    keys = tuple(source.setting(f"aws:{name}") for name in ("accessKey", "secretKey", "token"))
+    session = _made(environment, source.setting("aws:profile"), region, keys)
     for role in _list(source, "aws:assumeRoles"):
         session = boto3.Session(region_name=session.region_name, **_assumed(session, source, role))
     return session
+
+
+@functools.lru_cache(maxsize=8)
+def _made(
+    environment: tuple[tuple[str, str], ...],  # noqa: ARG001 boto3 reads it by itself
+    profile: str | None,
+    region: str | None,
+    keys: tuple[str | None, ...],
+) -> Any:
+    """A session for these settings. A new one reads the descriptions of all services again, which takes longer than
+    most questions; credentials that expire are renewed within it.
+    """
+    import boto3
+
+    names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+    given = dict(zip(names, keys, strict=True)) if keys[0] and keys[1] else {}
+    return boto3.Session(profile_name=profile, region_name=region, **given)
 
 
 def _assumed(session: Any, source: Source, role: dict[str, str]) -> dict[str, str]:

@@ -6,15 +6,17 @@ import os
 import stat
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from abtest.experiment import Experiment, Project, Source, load, stack_file
+from abtest.experiment import ConfigError, Experiment, Project, Source, load, stack_file
 from abtest.experiment.source import read_text
-from abtest.rollout.edit import EditError, edited
+from abtest.rollout.edit import GONE, EditError, edited
 
 __all__ = ["StackFile"]
+
+_NO_OVERRIDE: Mapping[tuple[str, ...], Any] = {("abtest:guardrails", "override"): GONE}
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,23 @@ class StackFile:
     def read(cls, stack: str) -> Self:
         """By name or path. Raises ConfigError."""
         path, project = stack_file(stack)
-        return cls._of(path.resolve(), project, read_text(path))
+        return cls._of(path.absolute(), project, read_text(path))
+
+    @classmethod
+    def read_expired(cls, stack: str) -> tuple[Self, Mapping[tuple[str, ...], Any]]:
+        """As ``read``, for a rollback, which an override of the guardrails that is over must not stop; and what to edit
+        because of it.
+        """
+        try:
+            return cls.read(stack), {}
+        except ConfigError as error:
+            path, project = stack_file(stack)
+            text = read_text(path)
+            try:
+                mended = cls._of(path.absolute(), project, edited(text, _NO_OVERRIDE))
+            except (ConfigError, EditError):
+                raise error from None
+            return replace(mended, text=text), _NO_OVERRIDE
 
     @classmethod
     def _of(cls, path: Path, project: Project, text: str) -> Self:
@@ -63,16 +81,17 @@ class StackFile:
         """
         if self.is_as_written:
             return
+        there = self.path.resolve()  # a link stays a link
         try:
-            handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
+            handle, name = tempfile.mkstemp(dir=there.parent, prefix=f".{there.name}.")
             new = Path(name)
             try:
                 with os.fdopen(handle, "wb") as file:
                     file.write(self.text.encode())
                     file.flush()
                     os.fsync(handle)
-                new.chmod(stat.S_IMODE(self.path.stat().st_mode))
-                new.replace(self.path)
+                new.chmod(stat.S_IMODE(there.stat().st_mode))
+                new.replace(there)
             finally:
                 new.unlink(missing_ok=True)
         except OSError as error:

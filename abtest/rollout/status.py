@@ -247,7 +247,10 @@ def _resting(
 ) -> Verdict:
     shares = live.table.routes[-1].action.shares
     if differs:
-        following = ramp.resume if ramp else f"pulumi up --stack {stack}"
+        back = ramp is not None and ramp.variant in experiment.held  # a rollback that did not come through
+        following = (
+            f"abtest rollback --stack {stack}" if back else ramp.resume if ramp else f"pulumi up --stack {stack}"
+        )
         return "OutOfSync", "the load balancer differs from the stack file", following
     if ramp is not None and ramp.until is not None:
         step = f"step {ramp.step} of {len(ramp.shares)}"

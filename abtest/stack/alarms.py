@@ -31,8 +31,10 @@ NAMESPACE = "AWS/ApplicationELB"
 #: Seconds that are judged as one.
 WINDOW = 300
 
-#: A variant with 1 % of the requests gets none of so many once in 20,000 times. No alarm knows the share itself.
+#: A variant with 1 % of the requests gets none of so many once in 20,000 times. No alarm knows the share itself; below
+#: 1 % of share there is none for this.
 MANY_REQUESTS = 1000
+LEAST_SHARE = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +71,8 @@ REQUESTS = Metric(name="RequestCount")
 def of_variant(variant: str, limits: config.Alarms, *, has_share: bool) -> tuple[Watch, ...]:
     """The alarms of a variant, which may have a share of the main split.
 
-    None knows a weight, so that a shift stays one update of the listener. A share that begins or ends makes or removes
-    one alarm: a variant without a share has no traffic, and an alarm for that would keep it from gaining any.
+    None knows a weight, so that a shift stays one update of the listener. A share of 1 % that begins or ends makes or
+    removes one alarm: a variant without a share has no traffic, and an alarm for that would keep it from gaining any.
     """
     always = (
         Watch(
@@ -158,7 +160,8 @@ class Alarms(pulumi.ComponentResource):
         self._alarm(name, of_load_balancer(limits), self._all)
         for variant, component in variants.items():
             own = {**self._all, "TargetGroup": component.target_group.arn_suffix}
-            for watch in of_variant(variant, limits, has_share=experiment.weights.get(variant, 0) > 0):
+            has_share = experiment.weights.get(variant, 0) >= LEAST_SHARE * sum(experiment.weights.values())
+            for watch in of_variant(variant, limits, has_share=has_share):
                 self._alarm(f"{name}-{variant}", watch, own, variant)
         self.register_outputs({})
 

@@ -81,8 +81,8 @@ class Routing(pulumi.ComponentResource):
             certificate_arn=listener.certificate_arn,
             ssl_policy=listener.policy,
             default_actions=[split],
-            # What a rollback holds is also written where an older stack file cannot undo it.
-            tags=tags_of(experiment, held=experiment.held),
+            # Also written here: the control and what is held, so that no other stack file can say otherwise.
+            tags=tags_of(experiment, control=experiment.control, held=experiment.held),
             opts=self._after(experiment.weights, *self._network.ingress, *self._network.egress),
         )
 

@@ -14,6 +14,7 @@ def tags_of(
     *,
     variant: str | None = None,
     rule: str | None = None,
+    control: str | None = None,
     held: Sequence[str] = (),
     name: str | None = None,
 ) -> dict[str, str]:
@@ -22,6 +23,7 @@ def tags_of(
         "abtest:experiment": experiment.experiment,
         "abtest:variant": variant,
         "abtest:rule": rule,
+        "abtest:control": control,
         "abtest:held": " ".join(sorted(held)) or None,
     }
     shown = {"Name": name} if name else {}

@@ -186,7 +186,7 @@ listener = aws.lb.Listener(
             },
         }
     ],
-    tags=tags,
+    tags={**tags, "abtest:control": "a"},
     opts=pulumi.ResourceOptions(depends_on=[attachments["a"], attachments["b"]]),
 )
 for name, rule in rules.items():

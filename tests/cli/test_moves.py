@@ -17,6 +17,7 @@ from abtest.rollout import ramp as rollout
 from abtest.rollout.engine import EngineError, PulumiEngine, RefusedError
 from abtest.rollout.live import Health
 from abtest.rollout.session import AwsError
+from abtest.rollout.stack_file import StackFile
 from abtest.rollout.watch import Look, look
 from tests.cli.commands import Ran, run_here
 from tests.rollout.fake_engine import Stand, standing_copy
@@ -191,6 +192,50 @@ def test_an_older_file_does_not_lose_the_hold_of_another_variant(stand: Stand, c
     assert stand.live.held == {"b"}
 
 
+EXPIRED = "{reason: night, until: 2020-01-01T00:00:00Z}"
+
+
+def test_an_override_that_is_over_does_not_stand_in_the_way(stand: Stand, capsys: Capsys) -> None:
+    text = stand.path.read_text()
+    stand.path.write_text(text.replace("minHealthy: 1}", f"minHealthy: 1, override: {EXPIRED}}}"))
+    assert run_here(capsys, "shift", "b=5", "--yes").code == 1
+    ran = run_here(capsys, "rollback", "--yes")
+    assert (ran.code, ran.err) == (0, "")
+    assert "abtest:guardrails.override is over, and is taken out\n" in ran.out
+    assert "override" not in stand.path.read_text()
+    assert stand.split == "a 100 %"
+
+
+def test_a_rollback_names_what_waits(stand: Stand, capsys: Capsys) -> None:
+    stand.file.edited({("abtest:rules", "query-b", "forward"): "a"}).write()
+    ran = run_here(capsys, "rollback", "--yes")
+    assert "waits for the next pulumi up: rule 30 (query-b): the load balancer sends b 100 %" in ran.out
+
+
+def test_a_rollback_goes_on_where_nobody_reads_what_it_says(
+    stand: Stand, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(*_: object, **__: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(click, "echo", closed)
+    monkeypatch.setattr("os.dup2", lambda *_: None)
+    assert run_here(capsys, "rollback", "--yes").code == 0
+    assert stand.split == "a 100 %"
+
+
+def test_a_stack_file_that_is_a_link_is_the_stack_of_its_own_name(stand: Stand, capsys: Capsys) -> None:
+    link = stand.path.with_name("Pulumi.other.yaml")
+    link.symlink_to(stand.path)
+    try:
+        ran = run_here(capsys, "shift", "b=12", "--file-only", "--stack", "other")
+        assert ran.code == 0
+        assert StackFile.read("other").stack == "other"
+        assert link.is_symlink()
+    finally:
+        link.unlink()
+
+
 # Ramp -----------------------------------------------------------------------------------------------------------------
 
 
@@ -264,6 +309,51 @@ def test_a_rollback_that_never_works_cries(stand: Stand, capsys: Capsys, seen: d
     assert ran.code == 1
     assert ran.err.startswith("error: THE ROLLBACK FAILED, run it again (abtest rollback): Throttling")
     assert stand.split == "a 80 %, b 20 %"
+
+
+def test_a_rollback_of_a_ramp_takes_out_an_override_that_ran_out(
+    stand: Stand, capsys: Capsys, seen: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = stand.path.read_text()
+
+    def expire(*_: object) -> None:
+        now = stand.path.read_text()
+        stand.path.write_text(now.replace("minHealthy: 1}", f"minHealthy: 1, override: {EXPIRED}}}"))
+
+    seen["health"] = [Health(0, 2)]
+    monkeypatch.setattr(ramp_module, "_back", lambda *given, real=ramp_module._back: (expire(), real(*given))[1])
+    assert run_here(capsys, "ramp", "b", "--to", "20", "--bake", "0s", "--yes").code == 5
+    assert stand.split == "a 100 %"
+    assert text != stand.path.read_text()
+
+
+def test_a_ramp_does_not_start_where_the_file_says_more(stand: Stand, capsys: Capsys) -> None:
+    stand.file.edited({("abtest:rules", "path-b", "forward"): "a"}).write()
+    ran = run_here(capsys, "ramp", "b", "--to", "20", "--yes")
+    assert ran.code == 1
+    assert "- rule 10 (path-b):" in ran.err
+    assert stand.engine.updates == []
+
+
+def test_what_is_no_routing_is_not_deployed_along_either(stand: Stand, capsys: Capsys) -> None:
+    run_here(capsys, "shift", "b=12", "--yes")
+    text = stand.path.read_text()
+    stand.path.write_text(text.replace("t3.small", "t3.large"))
+    ran = run_here(capsys, "shift", "b=15", "--yes")
+    assert ran.code == 1
+    assert "- abtest:variants is not as it was deployed\n" in ran.err
+    assert stand.split == "a 88 %, b 12 %"
+    assert run_here(capsys, "rollback", "--yes").code == 0
+    assert run_here(capsys, "shift", "b=0", "--yes").code == 1, "a rollback deploys nothing else"
+
+
+def test_a_new_variant_that_is_warm_in_the_file_stays_there(stand: Stand, capsys: Capsys) -> None:
+    text = stand.path.read_text().replace("{a: 90, b: 10}", "{a: 90, b: 10, c: 0}")
+    stand.path.write_text(
+        text.replace("    b:\n      port", "    c: {port: 8080, targets: {external: ip}}\n    b:\n      port")
+    )
+    assert run_here(capsys, "shift", "b=25", "--file-only").code == 0
+    assert "{a: 75, b: 25, c: 0}" in stand.path.read_text()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 5), (signal.SIGTERM, 5)])

@@ -334,9 +334,13 @@ class Engine:
                 self.cloud.elb.add_tags(ResourceArns=[arn], Tags=wanted)
         return self
 
-    def unlock(self) -> None:
-        """Take away the lock of an update that was killed."""
+    def clear_up(self) -> None:
+        """Take away what an update that was killed has left: its lock, and plugins that wait for an engine."""
         self._pulumi("cancel", "--yes", "--stack", "dev").check_returncode()
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if (process / "cwd").readlink() == self.folder:
+                    os.kill(int(process.name), signal.SIGKILL)
 
     def resources(self) -> list[str]:
         """The names by which the engine knows the stack's resources; none may be marked as unfinished."""

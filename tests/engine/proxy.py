@@ -118,6 +118,15 @@ class Proxy:
             self._is_down = False
 
     @contextmanager
+    def before(self, upstream: str) -> Iterator[None]:
+        """Pass calls on to another AWS, until the block ends."""
+        address, self._address = self._address, urlsplit(upstream).netloc
+        try:
+            yield
+        finally:
+            self._address = address
+
+    @contextmanager
     def slowing(self, action: str) -> Iterator[Event]:
         """Let calls of an operation wait: what should come after them, but does not wait for them, comes before. The
         event is set once such a call is there.

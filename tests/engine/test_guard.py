@@ -93,6 +93,25 @@ def test_a_group_without_share_may_be_replaced(guarded: Engine) -> None:
     assert guarded.up(changed(warm, variants__b__port=9090)).succeeded().replaced == ["abtest-b", "abtest-b-1"]
 
 
+def test_a_group_that_is_replaced_gains_no_share_in_the_same_update(guarded: Engine) -> None:
+    warm = changed(GUARDED, weights={"a": 100, "b": 0}, rules={})
+    guarded.up(warm).succeeded()
+    config = changed(warm, variants__b__port=9090, weights={"a": 90, "b": 10})
+    words = "b would go from 0 % to 10 % on the main split, but the same update replaces its target group"
+    refused(guarded.preview(config), words)
+    run = guarded.up(config)
+    assert run.code != 0
+    assert words in run.output
+    assert guarded.cloud.weights("80 default") == {"abtest-a": 100, "abtest-b": 0}
+
+
+def test_a_control_that_only_the_new_file_names_does_not_gain_all_at_once(guarded: Engine) -> None:
+    config = changed(GUARDED, control="b", weights={"a": 0, "b": 100})
+    words = "maxStep allows 25: go to 35 % first (abtest:control is b here, and a where it is deployed)"
+    refused(guarded.preview(config), words)
+    refused(guarded.up(config), words)
+
+
 def test_a_new_variant_is_warmed_first(guarded: Engine) -> None:
     config = changed(GUARDED, variants__c=launching(), weights={"a": 90, "b": 5, "c": 5})
     refused(guarded.preview(config), "no rule forwards to it yet", "abtest:weights.c' 0")

@@ -46,3 +46,16 @@ def test_the_weights_of_a_rule_are_one_update_of_that_rule(standing: Engine) -> 
     assert run.steps == (update_of_rule(20),)
     assert run.writes == ["ModifyRule"]
     assert standing.cloud.weights("80 20") == {"abtest-a": 10, "abtest-b": 90}
+
+
+def test_no_alarm_and_no_dashboard_knows_a_weight_and_a_share_that_begins_or_ends_is_one_alarm(fresh: Engine) -> None:
+    watched = changed(BASE, alarms={})
+    fresh.up(watched).succeeded()
+
+    assert fresh.up(changed(watched, weights={"a": 75, "b": 25})).succeeded().writes == ["ModifyListener"]
+    ended = fresh.up(changed(watched, weights={"a": 100, "b": 0})).succeeded()
+    assert ended.writes == ["ModifyListener", "DeleteAlarms"]
+    assert ended.did("delete") == ["abtest-b-no-traffic"]
+    begun = fresh.up(watched).succeeded()
+    assert begun.writes == ["ModifyListener", "PutMetricAlarm"]
+    assert begun.did("create") == ["abtest-b-no-traffic"]

@@ -385,3 +385,15 @@ def test_only_variants_that_are_there_are_held() -> None:
     assert errors(config(held=["b"])) == []
     assert errors(config(held=["c"])) == ["abtest:held[0]: there is no variant c; known here: a, b"]
     assert errors(config(held=["b", "b"])) == ["abtest:held[1]: b stands twice; take one out"]
+
+
+def test_the_control_is_not_held() -> None:
+    words = "a is the control, which a rollback sends all clients to; take it out"
+    assert errors(config(held=["b", "a"])) == [f"abtest:held[1]: {words}"]
+    assert errors(config(held=["a"], control="b")) == []
+
+
+def test_what_is_held_without_guardrails_is_a_warning() -> None:
+    words = "warning: abtest:held: only the guardrails keep these from gaining share; add abtest:guardrails"
+    assert words in problems(config(held=["b"], guardrails=None))
+    assert problems(config(held=["b"])) == []

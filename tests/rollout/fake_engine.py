@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,7 @@ class FakeEngine:
         self.fails: list[tuple[bool, EngineError] | None] = []
         self.updates: list[Update] = []
         self.refreshed, self.is_behind = 0, False
+        self.only: tuple[str, ...] = ()
         self._file, self._elbv2, self._listener = file, elbv2, listener_arn
 
     def outputs(self) -> Mapping[str, Any]:
@@ -40,7 +41,8 @@ class FakeEngine:
     def history(self, count: int = 20) -> tuple[Update, ...]:
         return tuple(self.updates[::-1][:count])
 
-    def up(self, message: str, say: Say, *, refresh: bool = False) -> None:
+    def up(self, message: str, say: Say, *, refresh: bool = False, only: Sequence[str] = ()) -> None:
+        self.only = tuple(only)
         self.refreshed += refresh
         self.is_behind &= not refresh
         failure = self.fails.pop(0) if self.fails else None

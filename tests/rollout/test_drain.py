@@ -47,9 +47,10 @@ def minutes_left(before: dict[str, Any], *history: tuple[datetime, RoutingTable]
         ({}, {"rules": {}}, []),
         ({}, {"rules": {"halves": rule(priority=20, when={"path": ["/h"]}, forward=None, respond={"status": 404})}}, []),
         ({}, {**OUT, "held": ["b"]}, []),
+        ({}, {"override": {}}, []),
         ({"stickinessSeconds": 0}, OUT, []),
     ],
-    ids=["with a share", "warm", "weight 0", "out of a rule", "of another name", "a rule that is gone", "no forward", "held", "not sticky"],
+    ids=["with a share", "warm", "weight 0", "out of a rule", "of another name", "a rule that is gone", "no forward", "held", "an override", "not sticky"],
 )  # fmt: skip
 def test_what_is_no_longer_in_a_sticky_forward_leaves_it(
     before: dict[str, Any], after: dict[str, Any], expected: list[str]

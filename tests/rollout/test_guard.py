@@ -82,12 +82,30 @@ class Deployed:
 
     def change(self, before: str, after: str) -> None:
         """Run the hook of the listener."""
-        args = SimpleNamespace(type="aws:lb/listener:Listener", new_inputs={}, old_outputs={"arn": self._listener})
-        asyncio.run(self.guard(before, after).before_forward(args))  # type: ignore[arg-type]
+        asyncio.run(self.guard(before, after).before_forward(self._forward))
+
+    @property
+    def _forward(self) -> Any:
+        return SimpleNamespace(type="aws:lb/listener:Listener", new_inputs={}, old_outputs={"arn": self._listener})
 
     def replace(self, variant: str) -> None:
         """Run the hook of a target group that is created."""
-        asyncio.run(self.guard().before_group(SimpleNamespace(name=f"abtest-{variant}")))  # type: ignore[arg-type]
+        asyncio.run(self.guard().before_group(_group(variant)))
+
+    def replace_and_change(self, variant: str, before: str, after: str) -> None:
+        """Run the hooks of one update: of some rule, of a group that is created, of the listener."""
+
+        async def run() -> None:
+            found = self.guard(before, after)
+            await found.before_forward(self._forward)
+            await found.before_group(_group(variant))
+            await found.before_forward(self._forward)
+
+        asyncio.run(run())
+
+
+def _group(variant: str) -> Any:
+    return SimpleNamespace(name=f"abtest-{variant}")
 
 
 class Played:
@@ -151,6 +169,20 @@ def test_the_group_of_a_variant_with_share_is_not_replaced(deployed: Deployed) -
     with pytest.raises(GuardError, match=r"b has 10 % of clients, and its target group would be replaced"):
         deployed.replace("b")
     deployed.replace("c")
+
+
+def test_a_variant_whose_group_is_replaced_gains_nothing_in_the_same_update(deployed: Deployed) -> None:
+    with pytest.raises(GuardError, match=r"c would go from 0 % to 5 % on the main split, but the same update replaces"):
+        deployed.replace_and_change("c", "b: 10, c: 0", "b: 5, c: 5")
+    deployed.replace_and_change("c", "b: 10, c: 0", "b: 5, c: 0")
+
+
+def test_a_control_that_only_the_new_file_names_does_not_gain_all_at_once(deployed: Deployed) -> None:
+    deployed.change("b: 10", "b: 0")
+    with pytest.raises(
+        GuardError, match=r"maxStep allows 25: go to 35 % first \(abtest:control is b here, and a where"
+    ):
+        deployed.change("weights: {a: 90, b: 10, c: 0}", "control: b\n  abtest:weights: {a: 0, b: 1}")
 
 
 def test_a_group_that_was_not_there_replaces_nothing(deployed: Deployed) -> None:
@@ -309,8 +341,11 @@ def test_a_target_that_stays_unhealthy_stops_the_update(elbv2: Stubber, monkeypa
     monkeypatch.setattr(guard, "HEALTHY_SECONDS", 0)
     used_by(elbv2, "lb")
     state(elbv2, "unhealthy")
-    with pytest.raises(GuardError, match=r"target i-1 is not healthy after 0 minutes \(it fails\)"):
+    with pytest.raises(GuardError, match=r"target i-1 is not healthy after 0 minutes \(it fails\)") as caught:
         attach()
+    assert str(caught.value).endswith(
+        "nothing that it replaces was taken away yet. The next update does that without waiting again: mend it first"
+    )
 
 
 def test_a_group_that_nobody_uses_yet_is_not_waited_for(elbv2: Stubber) -> None:

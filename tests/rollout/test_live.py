@@ -112,6 +112,12 @@ def test_lists_are_read_page_by_page_and_tags_twenty_at_a_time() -> None:
     assert {name for route in table.routes for name in route.action.shares} == {"a"}
 
 
+def test_the_control_is_in_the_listeners_tag() -> None:
+    live = read_rules([live_rule(5)], of_listener={"abtest:control": "a", "abtest:held": "b"})
+    assert (live.control, live.held) == ("a", frozenset("b"))
+    assert read_rules([live_rule(5)]).control is None
+
+
 def test_a_rule_that_rewrites_requests_is_told_as_drift() -> None:
     live = read_rules([live_rule(5) | {"Transforms": [{"Type": "url-rewrite"}]}])
     assert live.rewrites == ("rule 5: the load balancer rewrites host or path, the stack file does not",)
@@ -282,12 +288,18 @@ def read_main(*listeners: list[dict[str, Any]]) -> int:
         return read_live(elbv2, experiment(config())).table.port
 
 
-def read_rules(rules: list[dict[str, Any]], tags: dict[str, str] | None = None, **changes: Any) -> Live:
+def read_rules(
+    rules: list[dict[str, Any]],
+    tags: dict[str, str] | None = None,
+    of_listener: dict[str, str] | None = None,
+    **changes: Any,
+) -> Live:
     """What is read where a listener on port 80 has these rules, all with these tags."""
     with stubbed() as (elbv2, stub):
         stub.add_response("describe_listeners", {"Listeners": [listener("HTTP", 80, "forward")]})
         stub.add_response("describe_rules", {"Rules": [*rules, default_rule()]})
-        stub.add_response("describe_tags", tagged({rule["RuleArn"]: tags or {} for rule in rules}))
+        of_rules = {rule["RuleArn"]: tags or {} for rule in rules}
+        stub.add_response("describe_tags", tagged({"listener-80": of_listener or {}, **of_rules}))
         stub.add_response("describe_tags", tagged({"group": {"abtest:variant": "a"}}))
         return read_live(elbv2, experiment(config(variants={"a": VARIANT, "b": VARIANT}, **changes)), "listener-80")
 

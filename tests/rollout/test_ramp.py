@@ -135,13 +135,17 @@ def test_too_few_healthy_targets_are_a_breach_at_the_second_look(running: Runnin
 
 
 def test_health_that_flaps_is_no_breach_and_no_step_ends_on_a_bad_look(running: Running, seen: dict[str, Any]) -> None:
-    def flap() -> None:
-        seen["health"] = Health(2 - seen["health"].healthy, 2)
-        running.time.at.append((running.time.now + 10, flap))
+    bad = {n for n in range(200) if n % 2 == 0}  # the looks at the end of a bake among them
 
-    running.time.at.append((10, flap))
+    def flap() -> None:
+        looks = sum(event.kind == "look" for event in running.events)
+        seen["health"] = Health(0 if looks in bad else 2, 2)
+        running.time.at.append((running.time.now, flap))
+
+    running.time.at.append((0, flap))
     assert running.run().ended == "done"
-    assert all(running.looks(step)[-1].healthy for step in (1, 2, 3))
+    assert [running.looks(step)[-1].healthy for step in (1, 2, 3)] == [2, 2, 2]
+    assert any(event.healthy == 0 and event.left_seconds == 0 for event in running.events)
 
 
 def test_missing_data_is_no_breach(running: Running, seen: dict[str, Any]) -> None:
@@ -197,11 +201,65 @@ def test_an_interruption_ends_it_between_two_looks(running: Running) -> None:
     assert running.stand.split == "a 70 %, b 30 %"
 
 
-def test_an_interruption_during_an_update_ends_it_after_the_update(running: Running) -> None:
-    running.time.is_interrupted = True
+def test_an_interruption_during_an_update_ends_it_after_the_update(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up = running.stand.engine.up
+
+    def interrupted(*given: Any, **more: Any) -> None:
+        running.time.interrupt()
+        up(*given, **more)
+
+    monkeypatch.setattr(running.stand.engine, "up", interrupted)
     assert running.run().ended == "interrupted"
     assert running.stand.split == "a 80 %, b 20 %"
     assert running.looks(1) == []
+
+
+def test_an_interruption_at_the_last_look_of_a_step_makes_no_other_step(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = running.ramp._judge
+
+    def interrupted(found: Look, left: float) -> Outcome | None:
+        if left <= 0:
+            running.time.interrupt()
+        return judge(found, left)
+
+    monkeypatch.setattr(running.ramp, "_judge", interrupted)
+    assert running.run().ended == "interrupted"
+    assert running.kinds == ["shifting", "shifted"]
+
+
+def test_a_variant_that_somebody_took_out_of_every_rule_stops_it(running: Running, seen: dict[str, Any]) -> None:
+    running.time.at.append((30, lambda: seen.update(error=MoveError("warm it first"))))
+    outcome = running.run()
+    assert (outcome.ended, outcome.why) == (
+        "stopped", "somebody else moved traffic: no rule forwards to b any more",
+    )  # fmt: skip
+
+
+def test_a_refusal_that_cannot_be_looked_into_at_once_is_looked_into_again(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = iter([AwsError("throttled"), Look(shares={}, health=Health(0, 2), alarms=())])
+
+    def flaky(*_: Any) -> Look:
+        next_one = next(found)
+        if isinstance(next_one, Exception):
+            raise next_one
+        return next_one
+
+    monkeypatch.setattr(ramp_module, "look", flaky)
+    running.stand.engine.fails = [(False, RefusedError("the guard refuses this update"))]
+    assert running.run().ended == "breach"
+
+
+def test_time_in_which_the_process_was_stopped_was_not_watched(running: Running) -> None:
+    wait = running.time.wait
+    running.time.wait = lambda seconds: wait(7200 if running.time.now < 10 else seconds)  # type: ignore[method-assign]
+    running.run()
+    assert running.looks(1)[1].left_seconds == 80
 
 
 def test_a_file_that_is_edited_under_it_stops_it(running: Running) -> None:

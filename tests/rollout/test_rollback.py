@@ -109,3 +109,27 @@ def test_it_works_where_somebody_made_the_default_action_something_else(stand: S
     assert found.changes[WEIGHTS] == {"a": 100}
     roll_back(stand.deployed, stand.file, live, found, lambda _: None)
     assert stand.split == "a 100 %"
+
+
+def test_nothing_but_what_forwards_to_them_is_touched(stand: Stand) -> None:
+    stand.file.edited({("abtest:rules", "path-b", "forward"): "split"}).write()
+    for everywhere, only in [
+        (False, ("Listener::listener-80", "ListenerRule::rule-10")),
+        (True, ("Listener::listener-80", "ListenerRule::rule-10", "ListenerRule::rule-20", "ListenerRule::rule-30")),
+    ]:
+        found = Rollback.of(stand.file.experiment, stand.live, everywhere=everywhere)
+        roll_back(stand.deployed, stand.file, stand.live, found, lambda _: None)
+        assert sorted(stand.engine.only) == sorted(only)
+
+
+def test_comments_in_the_list_of_who_is_held_do_not_stand_in_its_way(stand: Stand) -> None:
+    text = stand.path.read_text() + "  abtest:held:\n    # since May\n    - b\n    - b-old # gone\n"
+    stand.path.write_text(
+        text.replace(
+            "    b:\n      port: 8080", "    b-old: {port: 8080, targets: {external: ip}}\n    b:\n      port: 8080"
+        )
+    )
+    found = Rollback.of(stand.file.experiment, stand.live, everywhere=False)
+    assert found.edited(stand.file).experiment.held == ("b", "b-old")
+    more = replace(found, changes={**found.changes, HELD: ["b"]})
+    assert more.edited(stand.file).experiment.held == ("b",)

@@ -243,6 +243,7 @@ def test_tags_tell_variant_and_rule_and_hold_the_users_own(wide: Deployment) -> 
     def tags(resource: Resource) -> dict[str, str]:
         return dict(resource.inputs["tags"])
 
+    assert tags(wide.of_type(":Listener")["listener-80"])["abtest:control"] == "a"
     assert tags(wide.of_type(":TargetGroup")["abtest-a"])["abtest:variant"] == "a"
     assert tags(wide.of_type(":ListenerRule")["rule-20"])["abtest:rule"] == "mix"
     assert "abtest:rule" not in tags(wide.of_type(":ListenerRule")["rule-1"])

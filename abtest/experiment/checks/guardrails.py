@@ -24,9 +24,13 @@ def check_guardrails(experiment: Experiment, report: Report) -> None:
         )
     if experiment.guardrails is not None and experiment.guardrails.override is not None:
         _check_override(experiment.guardrails.override.until, report)
+    if experiment.held and experiment.guardrails is None:
+        report.warning(("held",), "only the guardrails keep these from gaining share; add abtest:guardrails")
     for n, name in enumerate(experiment.held):
         if name not in experiment.variants:
             report.error(("held", n), f"there is no variant {name}; {nearest(name, experiment.variants)}")
+        elif name == experiment.control:
+            report.error(("held", n), f"{name} is the control, which a rollback sends all clients to; take it out")
     check_unique(experiment.held, report, ("held",))
 
 
