@@ -316,12 +316,15 @@ def test_a_rollback_of_a_ramp_takes_out_an_override_that_ran_out(
 ) -> None:
     text = stand.path.read_text()
 
-    def expire(*_: object) -> None:
+    back = ramp_module._back
+
+    def later(*given: Any) -> None:
         now = stand.path.read_text()
         stand.path.write_text(now.replace("minHealthy: 1}", f"minHealthy: 1, override: {EXPIRED}}}"))
+        back(*given)
 
     seen["health"] = [Health(0, 2)]
-    monkeypatch.setattr(ramp_module, "_back", lambda *given, real=ramp_module._back: (expire(), real(*given))[1])
+    monkeypatch.setattr(ramp_module, "_back", later)
     assert run_here(capsys, "ramp", "b", "--to", "20", "--bake", "0s", "--yes").code == 5
     assert stand.split == "a 100 %"
     assert text != stand.path.read_text()

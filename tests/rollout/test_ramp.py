@@ -242,13 +242,12 @@ def test_a_variant_that_somebody_took_out_of_every_rule_stops_it(running: Runnin
 def test_a_refusal_that_cannot_be_looked_into_at_once_is_looked_into_again(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = iter([AwsError("throttled"), Look(shares={}, health=Health(0, 2), alarms=())])
+    failures = [AwsError("throttled")]
 
     def flaky(*_: Any) -> Look:
-        next_one = next(found)
-        if isinstance(next_one, Exception):
-            raise next_one
-        return next_one
+        if failures:
+            raise failures.pop()
+        return Look(shares={}, health=Health(0, 2), alarms=())
 
     monkeypatch.setattr(ramp_module, "look", flaky)
     running.stand.engine.fails = [(False, RefusedError("the guard refuses this update"))]
