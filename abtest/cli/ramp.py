@@ -127,7 +127,8 @@ def run_ramp(asked: Asked) -> int:
         display = _Display(as_json=asked.as_json)
         interrupts = Interrupts()
         running = Ramp(stands, file, plan, first, live, display.tell, interrupts)
-        running.event("start", message=_words(plan, first, asked.on_breach))
+        back = f"rollback, all new clients to {file.experiment.control}"
+        running.event("start", message=_words(plan, first, back if asked.on_breach == "rollback" else "hold"))
         if not approved("Start?", yes=asked.yes):
             return 5
         with interrupts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from typing import Any
 
@@ -22,6 +23,7 @@ from abtest.cli.moves import (
     tell,
 )
 from abtest.experiment import Experiment
+from abtest.experiment.limits import WEIGHT
 from abtest.rollout.drift import drift
 from abtest.rollout.edit import GONE
 from abtest.rollout.move import move, weights_from
@@ -50,21 +52,32 @@ def shift(share: str, stack: str, *, yes: bool, file_only: bool) -> int:
         name, wanted = asked(share)
         file = StackFile.read(stack)
         check_variant(name, file.experiment.variants)
-        message = f"abtest shift {name}={percent(wanted).removesuffix(' %')}"
         if file_only:
             after = file.edited(_changes(file.experiment, file.experiment, name, wanted))
             show_effect(file.experiment, after.experiment)
+            message = _message(after, name, wanted)
             after.write()
             tell(f"edited {file.label}; nothing is deployed")
             commit(after, message)
             return 0
-        return _shift(file, name, wanted, message, yes=yes)
+        return _shift(file, name, wanted, yes=yes)
 
 
-def _shift(file: StackFile, name: str, wanted: Fraction, message: str, *, yes: bool) -> int:
+def _message(after: StackFile, name: str, wanted: Fraction) -> str:
+    """What the update is called, by the share that whole weights give; says so where that is not what was asked for."""
+    share = shares_of(after.experiment.weights)[name]
+    if share != wanted:
+        asked_for = f"{float(wanted * 100):.4f}".rstrip("0").rstrip(".")
+        tell(f"weights of at most {WEIGHT.high} do not give {name} {asked_for} %, but {percent(share)}")
+    return f"abtest shift {name}={percent(share).removesuffix(' %')}"
+
+
+def _shift(file: StackFile, name: str, wanted: Fraction, *, yes: bool) -> int:
     stands = deployed(file)
-    live = stands.live(file)
-    refuse_pending(file, live, stands.engine.history())
+    with ThreadPoolExecutor(1) as meanwhile:  # the one asks the backend, the other AWS
+        history = meanwhile.submit(stands.engine.history)
+        live = stands.live(file)
+    refuse_pending(file, live, history.result())
     # From what the load balancer does: the file may be ahead of it, after an update that was cut off.
     now = replace(file.experiment, weights=weights_from(file, live, name), held=(*file.experiment.held, *live.held))
     after = file.edited(_changes(file.experiment, now, name, wanted))
@@ -72,6 +85,7 @@ def _shift(file: StackFile, name: str, wanted: Fraction, message: str, *, yes: b
         tell(f"nothing to do: {name} has {percent(wanted)} of new clients already")
         return 0
     show_effect(now, after.experiment)
+    message = _message(after, name, wanted)
     if not approved("Shift traffic?", yes=yes):
         tell("nothing was changed")
         return 5

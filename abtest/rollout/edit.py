@@ -37,7 +37,10 @@ def edited(text: str, changes: Mapping[Path, Any]) -> str:
     wanted, made = parse(text).value, text
     for whole, new in changes.items():
         for path, value in _by_key(whole, _at(wanted, whole), new):
-            made = _one(made, path, value)
+            try:
+                made = _one(made, path, value)
+            except yaml.YAMLError as error:  # what the engine reads, and this parser does not
+                raise _refusal(path, " ".join(str(error).split())) from None
             _set(wanted, path, value)
     try:
         is_right = parse(made).value == wanted

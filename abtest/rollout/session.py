@@ -37,6 +37,8 @@ def client(source: Source, service: str) -> Iterator[Any]:
         raise AwsError(_remedy(refusal["Code"], refusal["Message"], error.operation_name)) from error
     except BotoCoreError as error:
         raise AwsError(_remedy(type(error).__name__, str(error))) from error
+    except KeyError as error:  # of botocore's parser, where the answer is none of AWS's
+        raise AwsError(f"what answers for {service} is not AWS: no {error} in it; is there a proxy?") from error
 
 
 def _session(source: Source) -> Any:

@@ -112,6 +112,38 @@ def test_the_guards_refusal_ends_with_3_and_the_file_as_it_was(stand: Stand, cap
     assert stand.path.read_bytes() == before
 
 
+def test_a_share_that_whole_weights_do_not_give_is_said(stand: Stand, capsys: Capsys) -> None:
+    ran = run_here(capsys, "shift", "b=0.01", "--file-only")
+    assert "weights of at most 999 do not give b 0.01 %, but 0.1 %\n" in ran.out
+    assert "git commit -m 'abtest shift b=0.1'" in ran.out
+    assert stand.file.experiment.weights["b"] == 1
+
+
+@pytest.mark.parametrize("odd", ["{a: &x 90, b: *x}", "\t{a: 90, b: 10}"])
+def test_a_file_that_the_engine_reads_and_the_editor_does_not_is_one_message(
+    stand: Stand, capsys: Capsys, odd: str
+) -> None:
+    stand.path.write_text(stand.path.read_text().replace(" {a: 90, b: 10}", f" {odd}"))
+    ran = run_here(capsys, "shift", "b=25", "--file-only")
+    assert ran.code == 1
+    assert ran.err.startswith("error: ")
+    assert "abtest:weights" in ran.err
+
+
+def test_an_answer_that_is_not_of_aws_is_one_message(
+    stand: Stand, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_xml(*_: object) -> None:
+        raise KeyError("DescribeListenersResult")
+
+    monkeypatch.setattr("abtest.rollout.move.read_live", no_xml)
+    ran = run_here(capsys, "shift", "b=25", "--yes")
+    assert ran == Ran(
+        1, "", "error: what answers for elbv2 is not AWS: no 'DescribeListenersResult' in it; is there a proxy?\n"
+    )
+    assert stand.engine.updates == []
+
+
 def test_nobody_agreed_nothing_is_done(stand: Stand, capsys: Capsys) -> None:
     ran = run_here(capsys, "shift", "b=25")
     assert (ran.code, ran.err) == (1, "error: nobody is there to ask; say --yes\n")
@@ -258,7 +290,7 @@ def test_a_ramp_goes_to_its_end(stand: Stand, capsys: Capsys) -> None:
     ran = run_here(capsys, "ramp", "b", "--to", "30", "--bake", "0s", "--yes")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.splitlines() == [
-        "ramp b from 10 % of new clients: 20 %, 30 %, each watched for 0s; on a breach: rollback",
+        "ramp b from 10 % of new clients: 20 %, 30 %, each watched for 0s; on a breach: rollback, all new clients to a",
         "step 1/2: shifting b to 20 %",
         "listener-80: update …",
         "step 1/2: the load balancer gives b 20 %",
@@ -396,7 +428,7 @@ def test_the_same_command_goes_on(stand: Stand, capsys: Capsys, monkeypatch: pyt
     ran = run_here(capsys, "ramp", "b", "--to", "30", "--bake", "0s", "--yes")
     assert ran.code == 0
     assert ran.out.splitlines()[0] == (
-        "ramp b from 10 % of new clients: 20 %, 30 %, each watched for 0s; on a breach: rollback"
+        "ramp b from 10 % of new clients: 20 %, 30 %, each watched for 0s; on a breach: rollback, all new clients to a"
     )
     assert stand.split == "a 70 %, b 30 %"
 
