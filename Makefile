@@ -22,15 +22,16 @@ check: $(READY)  ## format, lint, types, import contract, workflows, stack files
 	@$(BIN)/python -m abtest check
 
 engine: $(READY)  ## tests with the real Pulumi engine; skipped where `pulumi` is not on PATH
-	@$(BIN)/python -m pytest -m engine -rs
+	@$(BIN)/python -m pytest -m "engine and not soak" -rs
 
-soak: $(READY)  ## 200,000 requests through the local balancer while its model servers come and go; over a minute
+soak: $(READY)  ## 200,000 requests through the local balancer; 50 kills of a ramp where `pulumi` is on PATH (20 minutes)
 	@$(BIN)/python -m pytest -m soak -s
 
-bench: $(READY)  ## the program, the routing and the local balancer, each against a plain counterpart
+bench: $(READY)  ## the program, the routing, the local balancer and a shift, each against a plain counterpart
 	@$(BIN)/python benchmarks/program.py
 	@$(BIN)/python benchmarks/decide.py
 	@$(BIN)/python benchmarks/balancer.py
+	@$(BIN)/python benchmarks/shift.py
 
 format: $(READY)
 	@$(BIN)/ruff check --fix-only --quiet .

@@ -29,14 +29,16 @@ def client(source: Source, service: str) -> Iterator[Any]:
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
+    profile = source.setting("aws:profile") or os.environ.get("AWS_PROFILE")
+    whose = f" of the profile {profile}" if profile else ""
     try:
         with closing(_client(_session(source), source, service)) as made:
             yield made
     except ClientError as error:
         refusal = error.response["Error"]
-        raise AwsError(_remedy(refusal["Code"], refusal["Message"], error.operation_name)) from error
+        raise AwsError(_remedy(whose, refusal["Code"], refusal["Message"], error.operation_name)) from error
     except BotoCoreError as error:
-        raise AwsError(_remedy(type(error).__name__, str(error))) from error
+        raise AwsError(_remedy(whose, type(error).__name__, str(error))) from error
     except KeyError as error:  # of botocore's parser, where the answer is none of AWS's
         raise AwsError(f"what answers for {service} is not AWS: no {error} in it; is there a proxy?") from error
 
@@ -109,9 +111,9 @@ def _list(source: Source, key: str) -> list[dict[str, str]]:
 # What to do -----------------------------------------------------------------------------------------------------------
 
 _LOG_IN = "set AWS_PROFILE or aws:profile, or log in again (aws sso login)"
-_EXPIRED = f"the AWS credentials have expired: {_LOG_IN}"
-_UNKNOWN = f"AWS does not know the credentials: {_LOG_IN}"
-_MISSING = f"there are no usable AWS credentials: {_LOG_IN}"
+_EXPIRED = f"the AWS credentials{{whose}} have expired: {_LOG_IN}"
+_UNKNOWN = f"AWS does not know the credentials{{whose}}: {_LOG_IN}"
+_MISSING = f"there are no usable AWS credentials{{whose}}: {_LOG_IN}"
 _DENIED = "AWS does not allow {operation}; grant it, or use other credentials: {message}"
 _THROTTLED = "AWS throttles {operation}: wait a moment and try again"
 _UNREACHABLE = "AWS cannot be reached; check the network, aws:region and aws:endpoints: {message}"
@@ -126,11 +128,12 @@ _REMEDIES = {
     **dict.fromkeys(("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"), _DENIED),
     **dict.fromkeys(("Throttling", "ThrottlingException", "RequestLimitExceeded"), _THROTTLED),
     **dict.fromkeys(("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError"), _UNREACHABLE),
+    "ListenerNotFound": "AWS has no such listener any more; look at what is left: pulumi up --refresh",
     "ProfileNotFound": "{message}; known ones: aws configure list-profiles",
     "NoRegionError": "there is no region: set aws:region in the stack file, or AWS_REGION",
 }
 
 
-def _remedy(kind: str, message: str, operation: str = "") -> str:
+def _remedy(whose: str, kind: str, message: str, operation: str = "") -> str:
     found = _REMEDIES.get(kind, "AWS refuses {operation}: {message}" if operation else "AWS cannot be asked: {message}")
-    return found.format(operation=operation, message=" ".join(message.split()))
+    return found.format(whose=whose, operation=operation, message=" ".join(message.split()))

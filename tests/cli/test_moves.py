@@ -6,10 +6,12 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+from botocore.exceptions import ClientError
 
 from abtest.cli import moves
 from abtest.cli import ramp as ramp_module
@@ -180,6 +182,23 @@ def test_an_error_of_aws_is_one_message(capsys: Capsys, monkeypatch: pytest.Monk
     ran = run_here(capsys, "shift", "b=25", "--yes")
     assert ran.code == 1
     assert ran.err.startswith("error: The config profile (gone) could not be found; known ones:")
+
+
+def test_credentials_that_are_over_are_named_by_their_profile(
+    stand: Stand, capsys: Capsys, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def over(*_: object) -> None:
+        raise ClientError({"Error": {"Code": "ExpiredToken", "Message": "over"}}, "DescribeListeners")
+
+    monkeypatch.setattr("abtest.rollout.move.read_live", over)
+    known = tmp_path / "config"
+    known.write_text("[profile ranking]\nregion = us-east-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(known))
+    monkeypatch.setenv("AWS_PROFILE", "ranking")
+    ran = run_here(capsys, "shift", "b=25", "--yes")
+    assert ran.code == 1
+    assert ran.err.startswith("error: the AWS credentials of the profile ranking have expired: ")
+    assert stand.engine.updates == []
 
 
 # Rollback -------------------------------------------------------------------------------------------------------------
