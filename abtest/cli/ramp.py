@@ -26,7 +26,7 @@ from abtest.cli.rollback import show_rollback
 from abtest.experiment import ConfigError
 from abtest.rollout.edit import EditError
 from abtest.rollout.move import Deployed, MoveError, weights_from
-from abtest.rollout.ramp import Event, Outcome, Ramp, resumed
+from abtest.rollout.ramp import Event, Outcome, Ramp, event, resumed
 from abtest.rollout.rollback import Rollback, roll_back
 from abtest.rollout.schedule import Plan, check_step, schedule, seconds, short, steps
 from abtest.rollout.session import AwsError
@@ -93,6 +93,11 @@ class Asked:
     yes: bool
     as_json: bool
 
+    @property
+    def last(self) -> Fraction:
+        """The share at the end. Raises ValueError."""
+        return share_of((self.to or self.listed or "").rpartition(",")[2].strip())
+
     def plan(self, file: StackFile, start: Mapping[str, int]) -> Plan:
         """The plan from these weights on. Raises ValueError."""
         rails = file.experiment.guardrails
@@ -122,9 +127,14 @@ def run_ramp(asked: Asked) -> int:
         refuse_pending(file, live, history)
         refuse_held(asked.variant, {*file.experiment.held, *live.held})
         found = resumed(history, lambda start: asked.plan(file, start), file)
-        plan, first = found or (asked.plan(file, weights_from(file, live, asked.variant)), 1)
+        start, display = weights_from(file, live, asked.variant), _Display(as_json=asked.as_json)
+        share = shares_of(start).get(asked.variant, Fraction(0))
+        if found is None and share == asked.last:
+            there = f"{asked.variant} has {percent(share)} of new clients already"
+            display.tell(event("done", asked.variant, message=f"nothing to do: {there}"))
+            return 0
+        plan, first = found or (asked.plan(file, start), 1)
         _refuse_unready(stands, file, asked.variant)
-        display = _Display(as_json=asked.as_json)
         interrupts = Interrupts()
         running = Ramp(stands, file, plan, first, live, display.tell, interrupts)
         back = f"rollback, all new clients to {file.experiment.control}"
@@ -190,10 +200,11 @@ def _end(asked: Asked, running: Ramp, outcome: Outcome, *, is_final: bool) -> in
 def _asked_back() -> bool:
     """Whether to roll back after Ctrl-C; another one holds."""
     try:
-        choice = click.prompt("Hold or roll back?", type=click.Choice(["hold", "rollback"]), default="hold")
+        answers = click.Choice(["h", "hold", "r", "rollback"])
+        answer = click.prompt("[h]old or [r]oll back?", type=answers, default="hold", show_choices=False)
     except click.Abort:
         return False
-    return bool(choice == "rollback")
+    return answer in {"r", "rollback"}
 
 
 def _back(asked: Asked, running: Ramp) -> None:

@@ -54,6 +54,9 @@ def shift(share: str, stack: str, *, yes: bool, file_only: bool) -> int:
         check_variant(name, file.experiment.variants)
         if file_only:
             after = file.edited(_changes(file.experiment, file.experiment, name, wanted))
+            if after.text == file.text:
+                tell(f"nothing to do: {file.label} gives {name} {percent(wanted)} of new clients already")
+                return 0
             show_effect(file.experiment, after.experiment)
             message = _message(after, name, wanted)
             after.write()

@@ -72,6 +72,7 @@ def status(stack: str, listener: str | None, form: str, watch: float | None) -> 
 def _watch(stack: str, listener: str | None, form: str, seconds: float) -> int:
     from rich.console import Group
     from rich.live import Live
+    from rich.text import Text
 
     console = plain_console()
     if form != "text" or not console.is_terminal:
@@ -81,8 +82,12 @@ def _watch(stack: str, listener: str | None, form: str, seconds: float) -> int:
         with Live(Group(*_shown(found)), console=console, auto_refresh=False) as display:
             while True:
                 time.sleep(seconds)
-                found = _read(stack, listener)
-                display.update(Group(*_shown(found)), refresh=True)
+                try:
+                    found = _read(stack, listener)
+                except Failure as failure:  # of the network, say: what was seen last stays, and says that it is old
+                    display.update(Group(*_shown(found), Text(f"not read anew: {failure}", style="red")), refresh=True)
+                else:
+                    display.update(Group(*_shown(found)), refresh=True)
     except KeyboardInterrupt:
         return _code(found)
 

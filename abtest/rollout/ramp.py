@@ -22,7 +22,7 @@ from abtest.rollout.watch import Look, look
 from abtest.rollout.weights import weights_for
 from abtest.routing import percent, shares_of
 
-__all__ = ["Analysis", "Event", "Outcome", "Pauses", "Ramp", "Verdict", "resumed"]
+__all__ = ["Analysis", "Event", "Outcome", "Pauses", "Ramp", "Verdict", "event", "resumed"]
 
 #: A single look that finds too few healthy targets may be one that came at a bad moment; two in a row are no accident.
 UNHEALTHY_LOOKS = 2
@@ -68,8 +68,8 @@ class Event(Struct, frozen=True, kw_only=True, rename="camel"):
         "done",
     ]
     variant: str
-    step: int
-    steps: int
+    step: int = 0
+    steps: int = 0
     set: float | None = None
     actual: float | None = None
     left_seconds: int | None = None
@@ -78,6 +78,11 @@ class Event(Struct, frozen=True, kw_only=True, rename="camel"):
     alarms: Mapping[str, str] | None = None
     analysis: Literal["pass", "fail", "no data"] | None = None
     message: str = ""
+
+
+def event(kind: str, variant: str, **more: object) -> Event:
+    """One that happens now."""
+    return Event(time=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", kind=kind, variant=variant, **more)  # type: ignore[arg-type]
 
 
 class Outcome(NamedTuple):
@@ -182,8 +187,7 @@ class Ramp:
         self.event("note", message=line)
 
     def event(self, kind: str, **more: object) -> None:
-        values = {"variant": self.plan.variant, "step": self.step, "steps": len(self.plan.shares), **more}
-        self.tell(Event(time=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", kind=kind, **values))  # type: ignore[arg-type]
+        self.tell(event(kind, self.plan.variant, step=self.step, steps=len(self.plan.shares), **more))
 
     def _end(self, ended: Literal["done", "breach", "refused", "interrupted", "stopped"], why: str) -> Outcome:
         return Outcome(ended, why, self.file)

@@ -254,7 +254,7 @@ def _resting(
         return "OutOfSync", "the load balancer differs from the stack file", following
     if ramp is not None and ramp.until is not None:
         step = f"step {ramp.step} of {len(ramp.shares)}"
-        return "Progressing", f"ramp of {ramp.variant}: {step}, baking until {ramp.until:%H:%M} UTC", ""
+        return "Progressing", f"ramp of {ramp.variant}: {step}, its bake ends at {ramp.until:%H:%M} UTC", ""
     if live.held and shares.get(experiment.control) == 1:
         names = sorted(live.held)
         words = f"all new clients have {experiment.control}; held: {', '.join(names)}"

@@ -39,7 +39,7 @@ def share_of(text: str) -> Fraction:
     percent = Fraction(match["number"])
     if not 0 <= percent <= 100:
         side = "below 0" if percent < 0 else "over 100"
-        raise ValueError(f"{text} is {side}; it is the percentage of new clients")
+        raise ValueError(f"{text} is {side}; a percentage is from 0 to 100")
     return percent / 100
 
 

@@ -86,6 +86,20 @@ def test_nothing_is_done_where_nothing_is_to_do(stand: Stand, capsys: Capsys) ->
     assert stand.engine.updates == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["shift", "b=10", "--file-only"], "nothing to do: Pulumi.dev.yaml gives b 10 % of new clients already\n"),
+        (["ramp", "b", "--to", "10", "--yes"], "nothing to do: b has 10 % of new clients already\n"),
+        (["ramp", "b", "--schedule", "5,10", "--yes"], "nothing to do: b has 10 % of new clients already\n"),
+    ],
+)
+def test_a_share_that_stands_already_is_no_error(stand: Stand, capsys: Capsys, arguments: list[str], says: str) -> None:
+    before = stand.path.read_text()
+    assert run_here(capsys, *arguments) == Ran(0, says, "")
+    assert (stand.path.read_text(), stand.engine.updates) == (before, [])
+
+
 def test_a_file_that_is_ahead_of_the_load_balancer_is_deployed(stand: Stand, capsys: Capsys) -> None:
     """An update was cut off after the edit: the same command completes it."""
     stand.file.edited({("abtest:weights",): {"a": 75, "b": 25}}).write()
@@ -157,7 +171,7 @@ def test_nobody_agreed_nothing_is_done(stand: Stand, capsys: Capsys) -> None:
     [
         (["c=10"], "error: there is no variant c; known here: a, b\n"),
         (["b"], 'error: "b" is no share; write VARIANT=PERCENT, such as b=25\n'),
-        (["b=200"], "error: 200 is over 100; it is the percentage of new clients\n"),
+        (["b=200"], "error: 200 is over 100; a percentage is from 0 to 100\n"),
         (["b=ten"], 'error: "ten" is no percentage; write a number from 0 to 100, such as 25 or 12.5\n'),
         (["b=10", "--stack", "prdo"], "Pulumi.prdo.yaml: error: there is no stack file for prdo; known here: dev\n"),
     ],
@@ -422,7 +436,8 @@ def test_an_interrupted_ramp_holds_where_nobody_can_be_asked(
 
 
 @pytest.mark.parametrize(
-    ("answer", "split"), [("hold", "a 80 %, b 20 %"), ("rollback", "a 100 %"), (click.Abort(), "a 80 %, b 20 %")]
+    ("answer", "split"),
+    [("hold", "a 80 %, b 20 %"), ("rollback", "a 100 %"), ("r", "a 100 %"), (click.Abort(), "a 80 %, b 20 %")],
 )
 def test_a_person_is_asked_and_a_second_interruption_holds(
     stand: Stand, capsys: Capsys, monkeypatch: pytest.MonkeyPatch, answer: object, split: str

@@ -156,6 +156,23 @@ def test_a_watch_shows_it_anew_until_ctrl_c(capsys: Capsys, engine: Standing, mo
     assert ran.out.index("Healthy") < ran.out.index("Paused")
 
 
+def test_a_watch_goes_on_where_a_look_fails(capsys: Capsys, engine: Standing, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = iter((lambda: monkeypatch.setattr(engine, "history", _refuses), lambda: _raise(KeyboardInterrupt())))
+    monkeypatch.setattr("time.sleep", lambda _: next(waits)())
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    ran = run_here(capsys, "status", "--watch", "1")
+    assert (ran.code, ran.err) == (0, "")
+    assert "not read anew: error: the backend does not answer" in ran.out
+
+
+def _refuses(*_: object) -> Any:
+    raise EngineError("the backend does not answer")
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
 # JSON -----------------------------------------------------------------------------------------------------------------
 
 

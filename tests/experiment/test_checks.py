@@ -234,6 +234,10 @@ DOUBTED: dict[str, tuple[dict[str, Any], str]] = {
         "warning: abtest:variants.a.targets.ipAddresses[0]: 8.8.8.8 is in no private range; AWS takes it only from a block of the VPC",
     ),
     "a control outside the split": (config(weights={"b": 1}), "warning: abtest:control: a is not in abtest:weights"),
+    "a control that was left behind": (
+        config(weights={"a": 0, "b": 1}),
+        "warning: abtest:control: a has no new clients, but `abtest rollback` sends all of them back to it",
+    ),
     "a regex without anchors": (when(pathRegex=["/a"]), 'warning: abtest:rules.r.when.pathRegex[0]: "/a" is not anchored'),
     "a regex in another dialect": (when(pathRegex=[r"^\Qa.b\E$"]), 'warning: abtest:rules.r.when.pathRegex[0]: "^\\Qa.b\\E$" cannot be judged here'),
     "a path that no path meets": (when(path=["v2/*"]), 'warning: abtest:rules.r.when.path[0]: "v2/*" never matches: every path starts with "/"'),

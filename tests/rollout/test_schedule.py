@@ -120,7 +120,7 @@ def test_a_schedule_is_percentages() -> None:
         ),
         (lambda: schedule("1,5,5", Fraction(0)), "5 % comes after 5 %; each step is more than the one before"),
         (lambda: schedule("1,5,2", Fraction(0)), "2 % comes after 5 %; each step is more than the one before"),
-        (lambda: schedule("1,500", Fraction(0)), "500 is over 100; it is the percentage of new clients"),
+        (lambda: schedule("1,500", Fraction(0)), "500 is over 100; a percentage is from 0 to 100"),
         (
             lambda: schedule("1,x", Fraction(0)),
             '"x" is no percentage; write a number from 0 to 100, such as 25 or 12.5',

@@ -153,8 +153,8 @@ PLAN = Plan(
 @pytest.mark.parametrize(
     ("newest", "word", "message"),
     [
-        (update(PLAN.message(2), ago=60), "Progressing", "ramp of b: step 2 of 3, baking until 12:09 UTC"),
-        (update(PLAN.message(2), ago=630), "Progressing", "ramp of b: step 2 of 3, baking until 11:59 UTC"),
+        (update(PLAN.message(2), ago=60), "Progressing", "ramp of b: step 2 of 3, its bake ends at 12:09 UTC"),
+        (update(PLAN.message(2), ago=630), "Progressing", "ramp of b: step 2 of 3, its bake ends at 11:59 UTC"),
         (update(PLAN.message(2)), "Paused", "ramp of b: the bake of step 2 of 3 is over, and no other came"),
         (update(PLAN.message(3), "failed"), "Paused", "ramp of b: step 3 of 3 failed"),
         (

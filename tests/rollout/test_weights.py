@@ -132,8 +132,8 @@ def test_a_share_is_asked_for_in_percent(text: str, share: str) -> None:
         ("b=", '"" is no percentage; write a number from 0 to 100, such as 25 or 12.5'),
         ("b=ten", '"ten" is no percentage; write a number from 0 to 100, such as 25 or 12.5'),
         ("b=1e1", '"1e1" is no percentage; write a number from 0 to 100, such as 25 or 12.5'),
-        ("b=100.1", "100.1 is over 100; it is the percentage of new clients"),
-        ("b=-5", "-5 is below 0; it is the percentage of new clients"),
+        ("b=100.1", "100.1 is over 100; a percentage is from 0 to 100"),
+        ("b=-5", "-5 is below 0; a percentage is from 0 to 100"),
     ],
 )
 def test_what_is_no_share_is_said(text: str, message: str) -> None:

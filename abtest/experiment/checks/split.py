@@ -27,6 +27,12 @@ def check_split(experiment: Experiment, report: Report) -> None:
             ("control",),
             f"{control} is not in abtest:weights, so there is nothing in the split to compare with; add {control}: 0",
         )
+    elif not experiment.weights.get(control) and any(experiment.weights.values()):
+        report.warning(
+            ("control",),
+            f"{control} has no new clients, but `abtest rollback` sends all of them back to it; if another variant has "
+            "proved itself, make that one the control",
+        )
     if SPLIT in variants:
         report.error(
             ("variants", SPLIT), f"{SPLIT} is the name of the main split in rules; call the variant something else"
