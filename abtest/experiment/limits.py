@@ -101,6 +101,8 @@ RESPONSE_STATUS = Range(
 MAX_STEP = Range(what="step", low=1, high=100, unit="points", source="points of a share")
 MIN_HEALTHY = Range(what="healthy targets", low=1, high=1000, source="ALB guide load-balancer-limits: targets a group")
 ERROR_RATE = Measure(what="error rate", low=0, high=0.5, source="a share of the requests: 0.01 is 1 %")
+WORSE_BY = Measure(what="difference", low=0, high=1, source="a difference of two shares: 0.01 is a point")
+MIN_UNITS = Range(what="clients", low=2, high=1_000_000, source="an interval needs two; below 50 it is not worth much")
 RESPONSE_TIME = Measure(
     what="response time",
     low=0.001,
@@ -119,6 +121,10 @@ ROOT_VOLUME = Range(
 )
 TARGET_COUNT = Range(
     what="number of instances", low=1, high=1000, source="ALB guide load-balancer-limits: targets a target group"
+)
+
+RETAIN_DAYS = Range(
+    what="days until a log is deleted", low=1, high=36_500, unit="days", source="S3 API LifecycleExpiration: 1 or more"
 )
 
 # Lengths --------------------------------------------------------------------------------------------------------
@@ -282,6 +288,20 @@ SSL_POLICY = Shape(
     pattern=r"^ELBSecurityPolicy-[A-Za-z0-9-]+$",
     says="the name of an ELB security policy",
     source="ALB guide describe-ssl-policies",
+)
+BUCKET = Shape(
+    what="bucket name",
+    # Neither an address nor one of S3's reserved names.
+    pattern=r"^(?!xn--|sthree-|amzn-s3-demo-|\d+\.\d+\.\d+\.\d+$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+    says="3 to 63 lower-case letters, digits, dots and hyphens",
+    source="S3 guide, Bucket naming rules",
+)
+LOG_PREFIX = Shape(
+    what="prefix of access logs",
+    pattern=r"^(?!.*AWSLogs)[A-Za-z0-9!_.*'()-]+(/[A-Za-z0-9!_.*'()-]+)*$",
+    says='a folder such as alb/prod, without "AWSLogs" and without / at its ends',
+    longest=512,
+    source="ALB guide enable-access-logging",
 )
 SNS_TOPIC = Shape(
     what="topic ARN",

@@ -16,6 +16,7 @@ from abtest.experiment import limits
 
 __all__ = [
     "SECRET",
+    "AccessLogs",
     "Alarms",
     "Dns",
     "Experiment",
@@ -24,6 +25,9 @@ __all__ = [
     "HealthCheck",
     "Launch",
     "Listener",
+    "MaxErrorRate",
+    "MaxSlow",
+    "MetricLimits",
     "Network",
     "Override",
     "Redirect",
@@ -360,6 +364,27 @@ class GuardrailsOverride(Section, frozen=True, kw_only=True):
     until: Annotated[str, limits.INSTANT.meta("Until when, at most 24 hours ahead.")]
 
 
+class MaxErrorRate(Section, frozen=True, kw_only=True):
+    """The share of requests that fail with a 5xx, against the control's."""
+
+    worse_by: Annotated[float, limits.WORSE_BY.meta("How much more may fail: 0.005 is half a point.")]
+
+
+class MaxSlow(Section, frozen=True, kw_only=True):
+    """The share of answers that take longer than some time, against the control's."""
+
+    seconds: Annotated[float, limits.RESPONSE_TIME.meta("The time.")]
+    worse_by: Annotated[float, limits.WORSE_BY.meta("How much more may take longer: 0.01 is a point.")]
+
+
+class MetricLimits(Section, frozen=True, kw_only=True):
+    """What `abtest ramp` judges a variant by, from access logs: a breach is what is certainly past a limit."""
+
+    error_rate: Annotated[MaxErrorRate, Meta(description="Limit of the share of failed requests.")] | None = None
+    slower_than: Annotated[MaxSlow, Meta(description="Limit of the share of slow answers.")] | None = None
+    min_units: Annotated[int, limits.MIN_UNITS.meta("Clients of each variant below which nothing is judged.")] = 50
+
+
 class Guardrails(Section, frozen=True, kw_only=True):
     """What every update of traffic is held to, by whatever way it comes."""
 
@@ -372,6 +397,7 @@ class Guardrails(Section, frozen=True, kw_only=True):
         bool,
         Meta(description="A variant but the control gains no share while one of its CloudWatch alarms is in ALARM."),
     ] = True
+    metrics: Annotated[MetricLimits, Meta(description="Limits of a ramp, judged by access logs.")] | None = None
     override: Annotated[GuardrailsOverride, Meta(description="Switches the guardrails off for a while.")] | None = None
 
 
@@ -391,6 +417,19 @@ class Alarms(Section, frozen=True, kw_only=True):
     sns_topic_arn: (
         Annotated[str, limits.SNS_TOPIC.meta("Topic that is told when an alarm goes off, and when it is over.")] | None
     ) = None
+
+
+class AccessLogs(Section, frozen=True, kw_only=True):
+    """Where the load balancer logs every request: a bucket of its own, or one that is there."""
+
+    retain_days: (
+        Annotated[int, limits.RETAIN_DAYS.meta("Days after which the bucket of its own deletes a log. Default: 90.")]
+        | None
+    ) = None
+    bucket: (
+        Annotated[str, limits.BUCKET.meta("An existing bucket, whose policy lets the load balancer write.")] | None
+    ) = None
+    prefix: Annotated[str, limits.LOG_PREFIX.meta("Folder of the logs in the bucket.")] | None = None
 
 
 State = Literal["live", "warm", "off"]
@@ -429,6 +468,7 @@ class Experiment(Section, frozen=True, kw_only=True):
         tuple[VariantName, ...],
         Meta(description="Variants that may not gain share; a rollback writes it."),
     ] = ()
+    access_logs: Annotated[AccessLogs, Meta(description="A log of every request; none when absent.")] | None = None
     deletion_protection: Annotated[bool, Meta(description="AWS refuses to delete the load balancer.")] = False
     idle_timeout_seconds: Annotated[int, limits.IDLE_TIMEOUT.meta("A connection without data is closed after it.")] = 60
     tags: Annotated[

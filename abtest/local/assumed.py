@@ -8,7 +8,7 @@ from typing import Any
 from unittest import mock
 
 from abtest.experiment import Experiment
-from abtest.local.clients import ACCOUNT, Clients, tag_list
+from abtest.local.clients import ACCOUNT, Clients, location, tag_list
 
 __all__ = ["create_assumed"]
 
@@ -20,6 +20,9 @@ def create_assumed(aws: Clients, experiment: Experiment) -> tuple[str, ...]:
     if arn := experiment.listener.certificate_arn:
         _certificate(aws, arn)
         made.append(f"certificate {arn}")
+    if experiment.access_logs and (bucket := experiment.access_logs.bucket):
+        aws.s3.create_bucket(Bucket=bucket, **location(aws.region))
+        made.append(f"bucket {bucket}")
     if dns := experiment.dns:
         _zone(aws, dns.zone, is_private=dns.private_zone)
         made.append(f"{'private ' * dns.private_zone}hosted zone {dns.zone}")

@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-__all__ = ["ACCOUNT", "Clients", "Inputs", "UntranslatableError", "tag_list"]
+__all__ = ["ACCOUNT", "Clients", "Inputs", "UntranslatableError", "location", "tag_list"]
 
 #: moto's account.
 ACCOUNT = "123456789012"
@@ -75,3 +75,8 @@ def whole_numbers(value: Any) -> Any:
 
 def tag_list(tags: Mapping[str, str] | None) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in (tags or {}).items()]
+
+
+def location(region: str) -> dict[str, Any]:
+    """Where a bucket is made. us-east-1 is where it is not said (S3 API CreateBucket)."""
+    return {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}

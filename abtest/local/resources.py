@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from abtest.local.clients import ACCOUNT, Clients, Inputs, tag_list
+from abtest.local.clients import ACCOUNT, Clients, Inputs, location, tag_list
 
 __all__ = ["CREATE", "RegexConditions", "create"]
 
@@ -49,7 +49,7 @@ def _security_group(aws: Clients, name: str, inputs: Inputs) -> Created:
     aws.ec2.revoke_security_group_egress(
         GroupId=group, IpPermissions=[{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
     )
-    return group, {"arn": f"arn:aws:ec2:{aws.region}:security-group/{group}"}
+    return group, {"arn": f"arn:aws:ec2:{aws.region}:{ACCOUNT}:security-group/{group}", "ownerId": ACCOUNT}
 
 
 def _security_group_rule(aws: Clients, inputs: Inputs, direction: str) -> Created:
@@ -173,6 +173,12 @@ def _load_balancer(aws: Clients, name: str, inputs: Inputs) -> Created:
         "routing.http.desync_mitigation_mode": inputs.take("desyncMitigationMode"),
         "deletion_protection.enabled": inputs.take("enableDeletionProtection"),
     }
+    if logs := inputs.take("accessLogs"):
+        attributes |= {
+            "access_logs.s3.enabled": logs["enabled"],
+            "access_logs.s3.bucket": logs["bucket"],
+            "access_logs.s3.prefix": logs.get("prefix"),
+        }
     balancer = aws.elbv2.create_load_balancer(
         Name=_physical_name(name),
         Scheme="internal" if inputs.take("internal") else "internet-facing",
@@ -348,6 +354,63 @@ def _dashboard(aws: Clients, _: str, inputs: Inputs) -> Created:
     return name, {"dashboardArn": f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/{name}"}
 
 
+# S3 -----------------------------------------------------------------------------------------------------------------
+
+
+def _bucket(aws: Clients, name: str, inputs: Inputs) -> Created:
+    bucket = _physical_name(name)
+    aws.s3.create_bucket(Bucket=bucket, **location(aws.region))
+    aws.s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tag_list(inputs.take("tags"))})
+    return bucket, {"arn": f"arn:aws:s3:::{bucket}", "bucket": bucket}
+
+
+def _bucket_encryption(aws: Clients, _: str, inputs: Inputs) -> Created:
+    bucket = inputs.take("bucket")
+    rules = [
+        {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": default["sseAlgorithm"]}}
+        for rule in inputs.take("rules")
+        for default in [rule["applyServerSideEncryptionByDefault"]]
+    ]
+    aws.s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": rules})
+    return bucket, {}
+
+
+def _bucket_lifecycle(aws: Clients, _: str, inputs: Inputs) -> Created:
+    bucket = inputs.take("bucket")
+    rules = [
+        {
+            "ID": rule["id"],
+            "Status": rule["status"],
+            "Filter": {"Prefix": rule["filter"]["prefix"]},
+            "Expiration": {"Days": rule["expiration"]["days"]},
+            "AbortIncompleteMultipartUpload": {
+                "DaysAfterInitiation": rule["abortIncompleteMultipartUpload"]["daysAfterInitiation"]
+            },
+        }
+        for rule in inputs.take("rules")
+    ]
+    aws.s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
+    return bucket, {}
+
+
+def _bucket_closed(aws: Clients, _: str, inputs: Inputs) -> Created:
+    bucket = inputs.take("bucket")
+    closed = inputs.some(
+        BlockPublicAcls="blockPublicAcls",
+        BlockPublicPolicy="blockPublicPolicy",
+        IgnorePublicAcls="ignorePublicAcls",
+        RestrictPublicBuckets="restrictPublicBuckets",
+    )
+    aws.s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=closed)
+    return bucket, {}
+
+
+def _bucket_policy(aws: Clients, _: str, inputs: Inputs) -> Created:
+    bucket = inputs.take("bucket")
+    aws.s3.put_bucket_policy(Bucket=bucket, Policy=inputs.take("policy"))
+    return bucket, {}
+
+
 # Route 53 and random ------------------------------------------------------------------------------------------------
 
 
@@ -396,6 +459,11 @@ CREATE: dict[str, Callable[[Clients, str, Inputs], Created]] = {
     "aws:lb/listenerRule:ListenerRule": _listener_rule,
     "aws:cloudwatch/metricAlarm:MetricAlarm": _metric_alarm,
     "aws:cloudwatch/dashboard:Dashboard": _dashboard,
+    "aws:s3/bucket:Bucket": _bucket,
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _bucket_lifecycle,
+    "aws:s3/bucketPolicy:BucketPolicy": _bucket_policy,
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _bucket_closed,
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _bucket_encryption,
     "aws:route53/record:Record": _record,
     "random:index/randomId:RandomId": _random_id,
     "random:index/randomPassword:RandomPassword": _random_password,

@@ -6,6 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from abtest.experiment import Experiment
+from abtest.stack.access_logs import AccessLogs
 from abtest.stack.look_up import Surroundings
 from abtest.stack.network import Network
 from abtest.stack.tags import tags_of
@@ -26,6 +27,7 @@ class LoadBalancer(pulumi.ComponentResource):
         experiment: Experiment,
         surroundings: Surroundings,
         network: Network,
+        access_logs: AccessLogs | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(TYPE, name, None, opts)
@@ -42,8 +44,13 @@ class LoadBalancer(pulumi.ComponentResource):
             drop_invalid_header_fields=True,
             desync_mitigation_mode="defensive",
             enable_deletion_protection=experiment.deletion_protection,
+            access_logs=access_logs.settings if access_logs else None,
             tags=tags_of(experiment),
             # AWS alone would refuse only after everything in front of the load balancer is deleted.
-            opts=pulumi.ResourceOptions(parent=self, protect=experiment.deletion_protection),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=experiment.deletion_protection,
+                depends_on=list(access_logs.ready) if access_logs else None,
+            ),
         )
         self.register_outputs({"arn": self.load_balancer.arn, "dns_name": self.load_balancer.dns_name})

@@ -9,6 +9,7 @@ import pulumi
 import pulumi_random as random
 
 from abtest.experiment import Experiment
+from abtest.stack.access_logs import AccessLogs
 from abtest.stack.alarms import Alarms
 from abtest.stack.dashboard import Dashboard
 from abtest.stack.dns import Record
@@ -30,12 +31,16 @@ def build(experiment: Experiment, surroundings: Surroundings, hooks: Hooks | Non
     network = Network(NAME, experiment, surroundings)
     of_variants, forwarded = bindings(hooks)
     variants = {name: Variant(name, experiment, surroundings, network, of_variants) for name in experiment.variants}
-    load_balancer = LoadBalancer(NAME, experiment, surroundings, network)
+    exports: dict[str, Any] = {}
+    access_logs = None
+    if experiment.access_logs is not None:
+        access_logs = AccessLogs(NAME, experiment.access_logs, experiment, network)
+        exports["access_logs_bucket"] = access_logs.bucket
+    load_balancer = LoadBalancer(NAME, experiment, surroundings, network, access_logs)
     routing = Routing(NAME, experiment, network, load_balancer, variants, forwarded)
     salt = random.RandomId(f"{NAME}-salt", byte_length=8, keepers={"experiment": experiment.experiment})
     alb = load_balancer.load_balancer
     host: pulumi.Input[str] = alb.dns_name
-    exports: dict[str, Any] = {}
     if experiment.dns is not None and surroundings.zone_id is not None:
         after = [routing.listener, *routing.rules]
         record = Record(f"{NAME}-dns", experiment.dns, surroundings.zone_id, experiment, load_balancer, after)

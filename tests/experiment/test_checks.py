@@ -401,3 +401,14 @@ def test_what_is_held_without_guardrails_is_a_warning() -> None:
     words = "warning: abtest:held: only the guardrails keep these from gaining share; add abtest:guardrails"
     assert words in problems(config(held=["b"], guardrails=None))
     assert problems(config(held=["b"])) == []
+
+
+def test_limits_of_a_ramp_need_something_to_judge_and_something_to_judge_by() -> None:
+    limits = {"metrics": {"errorRate": {"worseBy": 0.005}}}
+    assert problems(config(guardrails=limits, accessLogs={})) == []
+    assert problems(config(guardrails=limits)) == [
+        "warning: abtest:guardrails.metrics: a ramp has no access logs to judge by; add abtest:accessLogs, or say "
+        "`abtest ramp --logs`"
+    ]
+    (line,) = problems(config(guardrails={"metrics": {}}, accessLogs={}))
+    assert line.endswith("there is no limit in it; add errorRate or slowerThan, each with worseBy")

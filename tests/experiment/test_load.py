@@ -63,7 +63,7 @@ def test_every_problem_comes_at_once_in_the_order_of_the_file(tmp_path: Path) ->
     ("keys", "message"),
     [
         ({"weigths": {}}, "abtest:weigths: there is no such key; did you mean weights?"),
-        ({"accessLogs": {}}, "abtest:accessLogs: there is no such key"),
+        ({"accessLog": {}}, "abtest:accessLog: there is no such key; did you mean accessLogs?"),
         (
             {"variants": {"a": variant(prot=1), "b": VARIANT}},
             "abtest:variants.a.prot: there is no such key; did you mean port?",

@@ -117,7 +117,7 @@ def test_the_exports_are_those_of_the_contract(dev: Deployment, prod: Deployment
         "assignment_salt",
     }
     assert set(dev.outputs) == always
-    assert set(prod.outputs) == always | {"fqdn", "override_token", "dashboard_url"}
+    assert set(prod.outputs) == always | {"fqdn", "override_token", "dashboard_url", "access_logs_bucket"}
     assert prod.secret_outputs == {"override_token"}
     assert dev.outputs["alb_dns_name"] == dev.described["LoadBalancers"][0]["DNSName"]
     assert dev.outputs["url"] == f"http://{dev.outputs['alb_dns_name']}"

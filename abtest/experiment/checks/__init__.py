@@ -9,7 +9,14 @@ from __future__ import annotations
 from pathlib import Path as FilePath
 
 from abtest.experiment.checks.alarms import check_alarms
-from abtest.experiment.checks.edge import check_dns, check_listener, check_network, check_override, check_tags
+from abtest.experiment.checks.edge import (
+    check_access_logs,
+    check_dns,
+    check_listener,
+    check_network,
+    check_override,
+    check_tags,
+)
 from abtest.experiment.checks.guardrails import check_guardrails
 from abtest.experiment.checks.rules import check_rules
 from abtest.experiment.checks.split import check_split
@@ -29,6 +36,7 @@ def check(experiment: Experiment, report: Report, folder: FilePath, region: str 
     check_listener(experiment, report, region)
     check_override(experiment, report)
     check_dns(experiment, report)
+    check_access_logs(experiment, report)
     check_tags(experiment, report)
     check_guardrails(experiment, report)
     check_alarms(experiment, report, region)

@@ -10,7 +10,7 @@ from abtest.experiment.checks.values import check_cidr, check_unique
 from abtest.experiment.problems import Path, Report
 from abtest.experiment.types import Experiment, Secret
 
-__all__ = ["check_dns", "check_listener", "check_network", "check_override", "check_tags"]
+__all__ = ["check_access_logs", "check_dns", "check_listener", "check_network", "check_override", "check_tags"]
 
 
 def check_network(experiment: Experiment, report: Report) -> None:
@@ -114,4 +114,13 @@ def check_tags(experiment: Experiment, report: Report) -> None:
     if len(experiment.tags) > limits.TAGS.high:
         report.error(
             ("tags",), f"{len(experiment.tags)} tags, at most {limits.TAGS.high} are allowed ({limits.TAGS.source})"
+        )
+
+
+def check_access_logs(experiment: Experiment, report: Report) -> None:
+    logs = experiment.access_logs
+    if logs is not None and logs.bucket is not None and logs.retain_days is not None:
+        report.error(
+            ("accessLogs", "retainDays"),
+            "stands beside bucket; a bucket that is there keeps its own rules, so take one of the two out",
         )

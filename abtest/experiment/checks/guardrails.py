@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from abtest.experiment.checks.values import check_unique
 from abtest.experiment.problems import Report, nearest
-from abtest.experiment.types import Experiment
+from abtest.experiment.types import Experiment, MetricLimits
 
 __all__ = ["check_guardrails"]
 
@@ -24,6 +24,8 @@ def check_guardrails(experiment: Experiment, report: Report) -> None:
         )
     if experiment.guardrails is not None and experiment.guardrails.override is not None:
         _check_override(experiment.guardrails.override.until, report)
+    if experiment.guardrails is not None and experiment.guardrails.metrics is not None:
+        _check_metrics(experiment.guardrails.metrics, experiment, report)
     if experiment.held and experiment.guardrails is None:
         report.warning(("held",), "only the guardrails keep these from gaining share; add abtest:guardrails")
     for n, name in enumerate(experiment.held):
@@ -32,6 +34,16 @@ def check_guardrails(experiment: Experiment, report: Report) -> None:
         elif name == experiment.control:
             report.error(("held", n), f"{name} is the control, which a rollback sends all clients to; take it out")
     check_unique(experiment.held, report, ("held",))
+
+
+def _check_metrics(metrics: MetricLimits, experiment: Experiment, report: Report) -> None:
+    path = ("guardrails", "metrics")
+    if metrics.error_rate is None and metrics.slower_than is None and not report.holds_broken(path):
+        report.warning(path, "there is no limit in it; add errorRate or slowerThan, each with worseBy")
+    elif experiment.access_logs is None and not report.is_broken(("accessLogs",)):
+        report.warning(
+            path, "a ramp has no access logs to judge by; add abtest:accessLogs, or say `abtest ramp --logs`"
+        )
 
 
 def _check_override(until: str, report: Report) -> None:
