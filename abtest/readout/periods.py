@@ -1,0 +1,64 @@
+"""The split that was asked for: a window of time, cut where the split changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+__all__ = ["Period", "Set", "periods"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Set:
+    """A split that was deployed: from some moment between ``started`` and ``ended`` on, ``weights`` held."""
+
+    started: datetime
+    ended: datetime
+    weights: Mapping[str, int]
+    stickiness_seconds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Period:
+    """A time in which one split held. ``earlier_stickiness`` is how long clients may still be stuck to what the split
+    before it gave them; 0 where nobody was stuck.
+    """
+
+    start: datetime
+    end: datetime
+    weights: Mapping[str, int]
+    stickiness_seconds: int
+    earlier_stickiness: int
+
+
+def periods(history: Iterable[Set], start: datetime, end: datetime) -> tuple[Period, ...]:
+    """The periods of a window, the oldest first, from the splits that were deployed, the oldest first.
+
+    What happens while an update runs belongs to no period: nobody knows which split a request met. Updates that leave
+    the split as it is cut nothing. Before the first known split there is no period.
+    """
+    return tuple(_cut(list(_changes(history)), start, end))
+
+
+def _changes(history: Iterable[Set]) -> Iterator[Set]:
+    """Those that changed something."""
+    before = None
+    for found in history:
+        if before is None or (found.weights, found.stickiness_seconds) != (before.weights, before.stickiness_seconds):
+            yield found
+        before = found
+
+
+def _cut(changes: list[Set], start: datetime, end: datetime) -> Iterator[Period]:
+    for n, found in enumerate(changes):
+        since = max(found.ended, start)
+        until = min(changes[n + 1].started if n + 1 < len(changes) else end, end)
+        if since < until:
+            yield Period(
+                start=since,
+                end=until,
+                weights=found.weights,
+                stickiness_seconds=found.stickiness_seconds,
+                earlier_stickiness=changes[n - 1].stickiness_seconds if n else 0,
+            )

@@ -1,0 +1,51 @@
+"""A window of time, cut where the split changed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from abtest.readout.periods import Period, Set, periods
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def at(minutes: float) -> datetime:
+    return NOON + timedelta(minutes=minutes)
+
+
+def split(minutes: float, b: int, sticky: int = 0) -> Set:
+    """An update that takes a minute and leaves b with that percentage."""
+    weights = {"a": 100 - b, "b": b}
+    return Set(started=at(minutes), ended=at(minutes + 1), weights=weights, stickiness_seconds=sticky)
+
+
+def cut(*history: Set, start: float = 0, end: float = 60) -> list[tuple[float, float, int]]:
+    """Minutes and the percentage of b."""
+    found = periods(history, at(start), at(end))
+    return [
+        ((p.start - NOON) / timedelta(minutes=1), (p.end - NOON) / timedelta(minutes=1), p.weights["b"]) for p in found
+    ]
+
+
+def test_a_window_is_cut_at_each_change_and_leaves_out_the_updates() -> None:
+    assert cut(split(-100, 0), split(10, 10), split(30, 20)) == [(0, 10, 0), (11, 30, 10), (31, 60, 20)]
+
+
+def test_updates_that_leave_the_split_as_it_is_cut_nothing() -> None:
+    assert cut(split(-100, 10), split(10, 10), split(20, 10), split(30, 20)) == [(0, 30, 10), (31, 60, 20)]
+
+
+def test_before_the_first_known_split_there_is_no_period() -> None:
+    assert cut(split(40, 10)) == [(41, 60, 10)]
+    assert cut() == []
+
+
+def test_what_lies_outside_of_the_window_is_left_out() -> None:
+    assert cut(split(-100, 10), split(-50, 20), split(70, 30)) == [(0, 60, 20)]
+    assert cut(split(-100, 10), split(-0.5, 20), end=0.2) == []
+
+
+def test_a_period_knows_how_long_clients_may_be_stuck_to_what_was_before() -> None:
+    found = periods([split(-100, 0, sticky=3600), split(10, 10), split(20, 10, sticky=60)], at(0), at(60))
+    assert [(p.stickiness_seconds, p.earlier_stickiness) for p in found] == [(3600, 0), (0, 3600), (60, 0)]
+    assert isinstance(found[0], Period)
