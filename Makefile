@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 STACK ?= dev
 
-.PHONY: local test check format bench engine soak schema clean
+.PHONY: local test check format bench engine soak validity schema clean
 
 local: $(READY)  ## deploy a stack on the embedded AWS: make local STACK=prod
 	@$(BIN)/python -m abtest local --stack $(STACK)
@@ -32,6 +32,10 @@ bench: $(READY)  ## the program, the routing, the local balancer and a shift, ea
 	@$(BIN)/python benchmarks/decide.py
 	@$(BIN)/python benchmarks/balancer.py
 	@$(BIN)/python benchmarks/shift.py
+	@$(BIN)/python benchmarks/logs.py
+
+validity: $(READY)  ## false alarms, coverage and power of the report's statistics, by simulation (minutes)
+	@$(BIN)/python benchmarks/validity.py
 
 format: $(READY)
 	@$(BIN)/ruff check --fix-only --quiet .
