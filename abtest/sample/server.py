@@ -7,6 +7,14 @@ GET /healthz says that it lives. /predict scores {"features": [numbers]}, or the
 network whose weights come from the version's name, so that two versions answer differently. Every other path answers
 too. Each answer is JSON and names the version; X-Amzn-Trace-Id is given back, so that an answer can be joined to the
 load balancer's log.
+
+    server.py --outcomes outcomes.jsonl
+
+also appends a line for each prediction, {"trace_id": "Root=1-...", "score": 0.73}, and one for whatever is learned of
+it later: POST /feedback {"trace_id": "Root=1-...", "correct": 1}. `abtest report --outcomes` joins them to variants.
+Any server may be told: the trace id says which answer it is about.
+
+--errors 0.02 lets that share of the requests fail, --delay 0.03 makes all slower by 30 ms; health checks stay well.
 """
 
 import argparse
@@ -14,6 +22,7 @@ import json
 import math
 import random
 import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -48,21 +57,32 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self):
         started = time.perf_counter()
+        trace = self.headers.get("X-Amzn-Trace-Id")
         try:
-            body = self.body()
-            path = self.path.partition("?")[0]
-            if path == "/predict":
-                status, found = 200, {"score": self.server.model.score(self.features(body))}
-            else:
-                status, found = 200, {"status": "ok"} if path == "/healthz" else {"method": self.command, "path": path}
+            status, found = self.found(self.path.partition("?")[0], self.body(), trace)
         except BadRequest as error:
             status, found = 400, {"error": str(error)}
         found["version"] = self.server.version
         found["milliseconds"] = round((time.perf_counter() - started) * 1000, 3)
-        trace = self.headers.get("X-Amzn-Trace-Id")
         if trace:
             found["trace_id"] = trace
         self.reply(status, found)
+
+    def found(self, path, body, trace):
+        if path == "/healthz":
+            return 200, {"status": "ok"}
+        time.sleep(self.server.delay)
+        if random.random() < self.server.errors:
+            return 500, {"error": "one of the --errors"}
+        if path == "/predict":
+            score = self.server.model.score(self.features(body))
+            if trace:
+                self.server.record({"trace_id": trace, "score": score})
+            return 200, {"score": score}
+        if path == "/feedback" and self.server.outcomes:
+            self.server.record(self.feedback(body))
+            return 200, {"status": "noted"}
+        return 200, {"method": self.command, "path": path}
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer
 
@@ -120,6 +140,18 @@ class Handler(BaseHTTPRequestHandler):
             raise BadRequest("features must be finite numbers")
         return numbers
 
+    @staticmethod
+    def feedback(body):
+        try:
+            found = json.loads(body)
+            values = [value for name, value in found.items() if name != "trace_id"]
+            numbers = [value for value in values if isinstance(value, (int, float)) and math.isfinite(value)]
+            if not isinstance(found["trace_id"], str) or not values or len(numbers) < len(values):
+                raise TypeError
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+            raise BadRequest('expected JSON such as {"trace_id": "Root=1-...", "correct": 1}') from None
+        return found
+
     def log_message(self, *_):
         pass
 
@@ -128,9 +160,18 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 512
 
-    def __init__(self, address, version):
-        self.version, self.model = version, Model(version)
+    def __init__(self, address, version, outcomes=None, errors=0, delay=0):
+        self.version, self.model, self.errors, self.delay = version, Model(version), errors, delay
+        # Each line is one write, so that several servers can share a file.
+        self.outcomes = open(outcomes, "a", buffering=1, encoding="utf-8") if outcomes else None
+        self.lock = threading.Lock()
         super().__init__(address, Handler)
+
+    def record(self, outcome):
+        """Append a line to the outcomes. A busy server hands it to a queue or a log instead."""
+        if self.outcomes:
+            with self.lock:
+                self.outcomes.write(json.dumps(outcome) + "\n")
 
     def handle_error(self, request, client_address):
         if not isinstance(sys.exc_info()[1], ConnectionError):
@@ -142,8 +183,11 @@ def main():
     parser.add_argument("--host", default="0.0.0.0", help="address to listen on (default: all)")
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--version", default="a", help="name of the model's version")
+    parser.add_argument("--outcomes", metavar="FILE", help="append predictions and feedback, as JSON lines")
+    parser.add_argument("--errors", type=float, default=0, metavar="SHARE", help="of the requests, answered with a 500")
+    parser.add_argument("--delay", type=float, default=0, metavar="SECONDS", help="before each answer")
     args = parser.parse_args()
-    with Server((args.host, args.port), args.version) as server:
+    with Server((args.host, args.port), args.version, args.outcomes, args.errors, args.delay) as server:
         print("version {} on port {}".format(args.version, server.server_address[1]), flush=True)
         try:
             server.serve_forever()

@@ -19,8 +19,10 @@ from typing import Any
 import pytest
 
 from abtest.experiment.limits import PORT, USER_DATA, VARIANT_NAME
+from abtest.readout.logs import read_logs
 from abtest.stack.look_up.instances import sample_user_data
 from tests.configs import ROOT, config, experiment, variant
+from tests.readout.log_lines import line, question
 
 BASH = shutil.which("bash") or "/bin/bash"
 SERVER = ROOT / "abtest" / "sample" / "server.py"
@@ -143,6 +145,105 @@ def test_the_trace_id_is_given_back(port: int) -> None:
     assert request(port, "POST", "/predict", FEATURES, X_Amzn_Trace_Id=trace).body["trace_id"] == trace
     assert request(port, "POST", "/predict", b"{", X_Amzn_Trace_Id=trace).body["trace_id"] == trace
     assert "trace_id" not in request(port, "GET", "/healthz").body
+
+
+# What becomes of answers ----------------------------------------------------------------------------------------------
+
+TRACE = "Self=1-6789-1;Root=1-67891233-abcdef012345678912345678"
+
+
+def test_predictions_and_what_is_learned_later_are_joined_by_the_trace_id(tmp_path: Path) -> None:
+    file = tmp_path / "outcomes.jsonl"
+    with serving("--version", "a", "--outcomes", str(file)) as port:
+        found = request(port, "POST", "/predict", FEATURES, X_Amzn_Trace_Id=TRACE).body["score"]
+        answer = request(port, "POST", "/feedback", {"trace_id": TRACE, "correct": 1}, X_Amzn_Trace_Id="Root=1-0-1")
+        lines = file.read_text(encoding="utf-8").splitlines()
+    assert answer.status == 200
+    assert [json.loads(line) for line in lines] == [
+        {"trace_id": TRACE, "score": found},
+        {"trace_id": TRACE, "correct": 1},
+    ]
+
+
+def test_a_report_takes_the_outcomes_as_they_are_recorded(tmp_path: Path) -> None:
+    file, log = tmp_path / "outcomes.jsonl", tmp_path / "access.log"
+    log.write_text(f"{line(variant='b', trace=TRACE)}\n", encoding="utf-8")
+    with serving("--outcomes", str(file)) as port:
+        found = request(port, "POST", "/predict", FEATURES, X_Amzn_Trace_Id=TRACE).body["score"]
+        request(port, "POST", "/feedback", {"trace_id": TRACE, "correct": True})
+    sums = read_logs([log], question(outcomes=file)).cells[0, "main split", "b"]
+    assert (sums["score"].y, sums["correct"].y) == (found, 1)
+
+
+def test_what_has_no_trace_id_or_no_prediction_is_no_outcome(tmp_path: Path) -> None:
+    file = tmp_path / "outcomes.jsonl"
+    with serving("--outcomes", str(file)) as port:
+        request(port, "POST", "/predict", FEATURES)
+        request(port, "POST", "/predict", b"{", X_Amzn_Trace_Id=TRACE)
+        request(port, "GET", "/healthz", X_Amzn_Trace_Id=TRACE)
+        request(port, "GET", "/else", X_Amzn_Trace_Id=TRACE)
+    assert file.read_text(encoding="utf-8") == ""
+
+
+def test_many_clients_at_once_and_two_servers_mix_no_lines(tmp_path: Path) -> None:
+    file = tmp_path / "outcomes.jsonl"
+    with serving("--outcomes", str(file)) as one, serving("--outcomes", str(file)) as other:
+        traces = [f"Root=1-0-{n}" for n in range(60)]
+        with ThreadPoolExecutor(max_workers=12) as pool:
+            list(
+                pool.map(
+                    lambda n: request((one, other)[n % 2], "GET", "/predict", X_Amzn_Trace_Id=traces[n]), range(60)
+                )
+            )
+        lines = file.read_text(encoding="utf-8").splitlines()
+    assert sorted(json.loads(line)["trace_id"] for line in lines) == sorted(traces)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"trace_id": "Root=1-0-1"}',
+        b'{"trace_id": 1, "correct": 1}',
+        b'{"correct": 1}',
+        b'{"trace_id": "Root=1-0-1", "correct": "yes"}',
+        b'{"trace_id": "Root=1-0-1", "correct": NaN}',
+        b'{"trace_id": "Root=1-0-1", "correct": null, "clicks": 1}',
+    ],
+)
+def test_feedback_without_a_trace_id_or_a_number_is_refused(recording: tuple[int, Path], body: bytes) -> None:
+    port, file = recording
+    answer = request(port, "POST", "/feedback", body)
+    assert answer.status == 400
+    assert answer.body["error"] == 'expected JSON such as {"trace_id": "Root=1-...", "correct": 1}'
+    assert file.read_text(encoding="utf-8") == ""
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
+    """The port of a server that records, and its file."""
+    file = tmp_path_factory.mktemp("outcomes") / "outcomes.jsonl"
+    with serving("--outcomes", str(file)) as port:
+        yield port, file
+
+
+# Faults ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_share_of_the_requests_fails_when_asked_for_and_no_health_check() -> None:
+    with serving("--errors", "0.5") as port, connect(port) as connection:
+        statuses = [ask(connection, "GET", path).status for path in ("/predict", "/v2/rank") for _ in range(100)]
+        assert {ask(connection, "GET", "/healthz").status for _ in range(20)} == {200}
+    assert set(statuses) == {200, 500}
+    assert 60 < statuses.count(500) < 140
+
+
+def test_answers_are_slower_when_asked_for_and_no_health_check() -> None:
+    with serving("--delay", "0.1") as port:
+        assert request(port, "GET", "/predict").body["milliseconds"] >= 100
+        assert request(port, "GET", "/healthz").body["milliseconds"] < 100
 
 
 # How it speaks HTTP ---------------------------------------------------------------------------------------------------
