@@ -12,18 +12,19 @@ from typing import Any
 import msgspec
 
 from abtest.experiment.schema import reference, schema
+from abtest.readout.readout import Readout
 from abtest.rollout.ramp import Event
 from abtest.rollout.status import Status
 
 ROOT = Path(__file__).parent.parent
 
 #: What commands print as JSON, by the name of its schema's file.
-PRINTED: dict[str, type] = {"ramp": Event, "status": Status}
+PRINTED: dict[str, type] = {"ramp": Event, "report": Readout, "status": Status}
 
 
 def printed_schema(name: str) -> dict[str, Any]:
     """JSON Schema 2020-12 of what a command prints."""
-    made = msgspec.json.schema(PRINTED[name])
+    made = json.loads(json.dumps(msgspec.json.schema(PRINTED[name])))  # a default may be a tuple
     for definition in made["$defs"].values():
         definition["description"] = " ".join(definition.get("description", "").replace("``", "`").split())
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}

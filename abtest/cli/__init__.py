@@ -21,6 +21,7 @@ COMMANDS = {
     "ramp": "Raise a variant's share step by step, each of which has to prove itself.",
     "promote": "Ramp a variant to 100 % of new clients, and say how to retire the others.",
     "rollback": "Send all traffic of the main split to the control, in one update of the listener.",
+    "report": "Say which variant is better, by how much, and how sure that is.",
     "check": "Check stack files offline: all of the project's, or those named.",
     "local": "Deploy a stack on an embedded AWS, and send real requests through it.",
     "schema": "Print the JSON Schema of stack files, for editors.",

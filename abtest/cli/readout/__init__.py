@@ -1,0 +1,1 @@
+"""A readout on the terminal, as Markdown, as HTML and as JSON."""
