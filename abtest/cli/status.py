@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from abtest.cli.failure import Failure
 from abtest.cli.git import Base
 from abtest.cli.moves import failing, stack_option
 from abtest.cli.tables import columns, plain_console
+from abtest.cli.watching import check_terminal, watch, watch_option
 from abtest.experiment import ConfigError
 from abtest.rollout.alarms import Alarm
 from abtest.rollout.diff.effect import compare
@@ -43,8 +43,8 @@ LAST = 5
 @stack_option
 @click.option("--listener", metavar="ARN", help="The listener, where neither the engine nor its tags find one.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--watch", type=click.FloatRange(min=1), metavar="SECONDS", help="Show it anew that often, until Ctrl-C.")
-def status(stack: str, listener: str | None, form: str, watch: float | None) -> int:
+@watch_option
+def status(stack: str, listener: str | None, form: str, watch_seconds: float | None) -> int:
     """Show what each variant gets, is and has: weights, health, alarms, moves, differences.
 
     The first word says how the stack stands. Healthy: the load balancer does what the stack file says. Progressing: a
@@ -57,8 +57,9 @@ def status(stack: str, listener: str | None, form: str, watch: float | None) -> 
 
     Exit codes: 0 fine, 1 an error, 2 the load balancer differs from the stack file, 3 Degraded.
     """
-    if watch is not None:
-        return _watch(stack, listener, form, watch)
+    if watch_seconds is not None:
+        check_terminal(form)
+        return _code(watch(lambda: _read(stack, listener), _shown, watch_seconds))
     found = _read(stack, listener)
     if form == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
@@ -67,29 +68,6 @@ def status(stack: str, listener: str | None, form: str, watch: float | None) -> 
         for part in _shown(found):
             console.print(part, soft_wrap=True)
     return _code(found)
-
-
-def _watch(stack: str, listener: str | None, form: str, seconds: float) -> int:
-    from rich.console import Group
-    from rich.live import Live
-    from rich.text import Text
-
-    console = plain_console()
-    if form != "text" or not console.is_terminal:
-        raise click.UsageError("--watch shows text on a terminal; elsewhere run the command again and again")
-    found = _read(stack, listener)
-    try:
-        with Live(Group(*_shown(found)), console=console, auto_refresh=False) as display:
-            while True:
-                time.sleep(seconds)
-                try:
-                    found = _read(stack, listener)
-                except Failure as failure:  # of the network, say: what was seen last stays, and says that it is old
-                    display.update(Group(*_shown(found), Text(f"not read anew: {failure}", style="red")), refresh=True)
-                else:
-                    display.update(Group(*_shown(found)), refresh=True)
-    except KeyboardInterrupt:
-        return _code(found)
 
 
 def _code(found: Status) -> int:
