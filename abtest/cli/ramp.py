@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from fractions import Fraction
 import click
 import msgspec
 
+from abtest.cli.analysis import analysing
 from abtest.cli.failure import Failure
 from abtest.cli.moves import (
     Interrupts,
@@ -47,6 +49,12 @@ def ramp_options(command: Callable[..., int]) -> Callable[..., int]:
         stack_option,
         click.option("--step", metavar="POINTS", help="Points a step. Default: 10, or maxStep where that is less."),
         click.option("--bake", default="15m", show_default=True, metavar="TIME", help="How long each step is watched."),
+        click.option(
+            "--logs",
+            multiple=True,
+            metavar="PATH|s3://BUCKET[/PREFIX]",
+            help="Access logs to judge by (abtest:guardrails.metrics).  [default: the stack's abtest:accessLogs]",
+        ),
         click.option("--on-breach", type=click.Choice(["rollback", "hold"]), default="rollback", show_default=True),
         click.option("--yes", "-y", is_flag=True, help="Do not ask."),
         click.option("--json", "as_json", is_flag=True, help="Say what happens as JSON lines."),
@@ -66,9 +74,10 @@ def ramp(variant: str, to: str | None, listed: str | None, **options: str | bool
     """Raise a variant's share step by step, each of which has to prove itself.
 
     Each step is a shift, and is then watched for the bake time: the main split as the load balancer has it, healthy
-    targets (abtest:guardrails.minHealthy), CloudWatch alarms. On a breach all traffic goes back to the control
-    (--on-breach rollback), or everything stays as it is (hold). Ctrl-C holds or rolls back, as you choose; a second one
-    holds. However it ended: the same command goes on where it stands, and `abtest rollback` takes it back.
+    targets (abtest:guardrails.minHealthy), CloudWatch alarms, and access logs (abtest:guardrails.metrics). On a breach
+    all traffic goes back to the control (--on-breach rollback), or everything stays as it is (hold). Ctrl-C holds or
+    rolls back, as you choose; a second one holds. However it ended: the same command goes on where it stands, and
+    `abtest rollback` takes it back.
 
     Exit codes: 0 done, 1 an error, 3 a guardrail is broken and the traffic holds, 5 aborted or rolled back.
     """
@@ -89,6 +98,7 @@ class Asked:
     stack: str
     step: str | None
     bake: str
+    logs: tuple[str, ...]
     on_breach: str
     yes: bool
     as_json: bool
@@ -135,14 +145,15 @@ def run_ramp(asked: Asked) -> int:
             return 0
         plan, first = found or (asked.plan(file, start), 1)
         _refuse_unready(stands, file, asked.variant)
-        interrupts = Interrupts()
-        running = Ramp(stands, file, plan, first, live, display.tell, interrupts)
         back = f"rollback, all new clients to {file.experiment.control}"
-        running.event("start", message=_words(plan, first, back if asked.on_breach == "rollback" else "hold"))
-        if not approved("Start?", yes=asked.yes):
-            return 5
-        with interrupts:
-            outcome = running.run()
+        with analysing(file, plan, history, asked.logs) as analysis:
+            interrupts = Interrupts()
+            running = Ramp(stands, file, plan, first, live, display.tell, interrupts, analysis)
+            running.event("start", message=_words(plan, first, back if asked.on_breach == "rollback" else "hold"))
+            if not approved("Start?", yes=asked.yes):
+                return 5
+            with interrupts:
+                outcome = running.run()
         display.end()
         return _end(asked, running, outcome, is_final=interrupts.is_final)
 
@@ -243,7 +254,8 @@ class _Display:
             return
         is_live = event.kind in {"look", "blind"} and sys.stdout.isatty()
         if is_live:
-            tell(f"\r\x1b[K{_line(event)}", end="")
+            line = _line(event)[: shutil.get_terminal_size().columns - 1]  # what wraps is not overwritten
+            tell(f"\r\x1b[K{line}", end="")
             self._is_open = True
             return
         self.end()
@@ -266,7 +278,7 @@ def _line(event: Event) -> str:
                 f"baking {_clock(event.left_seconds)} left",
                 f"healthy {event.healthy}/{event.targets}",
                 _alarms(event.alarms or {}),
-                *([f"analysis {event.analysis}"] if event.analysis else []),
+                *([f"analysis {event.analysis}: {event.message}"] if event.analysis else []),
             ]
         )
     if event.kind == "shifting":

@@ -1,0 +1,100 @@
+"""What a ramp judges a variant by between its steps: the limits of abtest:guardrails.metrics, held against logs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from abtest.cli.evidence import Asked, reading
+from abtest.experiment import ConfigError, Experiment
+from abtest.readout.cloudwatch import CloudWatchError
+from abtest.readout.files import LogsError
+from abtest.readout.readout import Readout
+from abtest.readout.route import Effect
+from abtest.readout.statistics import ERROR_RATE, slower_than
+from abtest.rollout.engine import EngineError, Update
+from abtest.rollout.ramp import Analysis, Verdict
+from abtest.rollout.schedule import Plan
+from abtest.rollout.session import AwsError
+from abtest.rollout.stack_file import StackFile
+
+__all__ = ["analysing", "verdict"]
+
+#: Seconds until the logs are read again: the load balancer delivers them every five minutes.
+EVERY = 60
+
+
+@contextmanager
+def analysing(
+    file: StackFile, plan: Plan, history: Sequence[Update], logs: tuple[str, ...]
+) -> Iterator[Analysis | None]:
+    """The analysis of a ramp, for the length of a ``with``; None where there are no limits, or no logs."""
+    limits = _limits(file.experiment)
+    if not limits or not (logs or file.experiment.access_logs):
+        yield None
+        return
+    asked = Asked(stack=str(file.path), start=_began(plan, history), logs=logs, only=frozenset(limits))
+    with reading(asked) as read:
+        yield _Seldom(lambda: verdict(read(), plan.variant, limits), min(EVERY, plan.bake_seconds / 10))
+
+
+def _limits(experiment: Experiment) -> dict[str, float]:
+    """By how much a share may be worse than the control's, 0 to 1, by metric."""
+    limits = experiment.guardrails.metrics if experiment.guardrails else None
+    found = {}
+    if limits and limits.error_rate:
+        found[ERROR_RATE.name] = limits.error_rate.worse_by
+    if limits and limits.slower_than:
+        found[slower_than(limits.slower_than.seconds).name] = limits.slower_than.worse_by
+    return found
+
+
+def _began(plan: Plan, history: Sequence[Update]) -> datetime:
+    """When the plan's first step was made; now for a new ramp."""
+    began = datetime.now(UTC)
+    for update in (update for update in history if update.kind == "update"):
+        found = Plan.read(update.message)
+        if found is None or (found[0].variant, found[0].shares) != (plan.variant, plan.shares):
+            break
+        began = update.started
+    return began
+
+
+class _Seldom:
+    """Asks at most every so many seconds, and takes what cannot be read for no data: it proves nothing."""
+
+    def __init__(self, ask: Callable[[], Verdict], every: float) -> None:
+        self._ask, self._every = ask, every
+        self._asked = -float("inf")
+        self._verdict = Verdict("no data", "")
+
+    def __call__(self) -> Verdict:
+        if time.monotonic() - self._asked >= self._every:
+            try:
+                self._verdict = self._ask()
+            except (LogsError, CloudWatchError, AwsError, EngineError, ConfigError) as error:
+                self._verdict = Verdict("no data", str(error))
+            self._asked = time.monotonic()
+        return self._verdict
+
+
+def verdict(readout: Readout, variant: str, limits: Mapping[str, float]) -> Verdict:
+    """Fail only where a metric is worse than the control's by more than its limit, on some route, with its whole
+    always-valid interval; no data where no metric could be compared.
+    """
+    effects = [each for route in readout.routes for each in route.effects if each.variant == variant]
+    for each in effects:
+        limit = 100 * limits[each.metric]
+        if each.at_least is not None and each.at_least > limit:
+            return Verdict("fail", f"{_words(each)}; the limit is {limit:g} points")
+    compared = [each for each in effects if each.difference is not None and each.verdict != "no verdict"]
+    if not compared:
+        why = [each.text for each in readout.conclusions if each.variant == variant]
+        return Verdict("no data", "; ".join(why))
+    return Verdict("pass", "; ".join(map(_words, compared)))
+
+
+def _words(effect: Effect) -> str:
+    return f"{effect.label} {effect.difference_text} {effect.always_valid_text}"
