@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import time
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from abtest.local import Deployment
-    from abtest.local.balancer import Balancer
-    from abtest.local.model_servers import ModelServers
+    from abtest.local.balancer import AccessLog, Balancer
+    from abtest.local.model_servers import Fault, ModelServers
     from abtest.local.serve import Snapshot, Stamps
     from abtest.local.traffic import Tally
 
@@ -31,11 +32,16 @@ __all__ = ["local"]
 
 _DEFAULT_PORT = 8080
 
+#: The share of requests that fail, and seconds.
+_DEFAULT_FAULT = (0.1, 0.03)
+
+_FAULT = re.compile(r"(?P<variant>[^.=]+)\.(errors=(?P<share>\d+(\.\d+)?)|delay=(?P<time>\d+(\.\d+)?)(?P<unit>ms|s))")
+
 
 @click.command()
 @click.option("--stack", default="dev", show_default=True, metavar="NAME|PATH", help="The stack, by name or path.")
 @click.option(
-    "--requests", type=click.IntRange(0, 10_000_000), default=2000, show_default=True, help="Requests to send; 0: none."
+    "--requests", type=click.IntRange(0, 10_000_000), default=6000, show_default=True, help="Requests to send; 0: none."
 )
 @click.option("--serve", is_flag=True, help="Keep serving, and follow the stack file when it is saved.")
 @click.option(
@@ -49,6 +55,14 @@ _DEFAULT_PORT = 8080
     multiple=True,
     metavar="VARIANT=URL",
     help="Your model server instead of the sample one, as b=http://127.0.0.1:8001; may be repeated.",
+)
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="VARIANT.errors=SHARE",
+    help="What is wrong with a sample model server, as b.errors=0.02 or b.delay=30ms; may be repeated, or none.  "
+    "[default: one variant is slower and fails more, so that there is something to see; with --serve none]",
 )
 @click.option(
     "--access-log",
@@ -65,6 +79,7 @@ def local(
     serve: bool,
     port: int | None,
     backends: tuple[str, ...],
+    faults: tuple[str, ...],
     log_file: Path | None,
     show_secrets: bool,
 ) -> int:
@@ -84,6 +99,7 @@ def local(
     files = _followed(stack)
     deployment, seconds = _deploy(stack, console)
     own = _own_servers(backends, deployment)
+    wrong = _faults(faults, deployment, own) if faults or serve else _default_faults(deployment, own)
     show_deployment(console, deployment, seconds)
     if not (requests or serve):
         return 0
@@ -94,6 +110,7 @@ def local(
             stack=stack,
             files=files,
             own=own,
+            faults=wrong,
             log_file=log_file or _new_log(deployment),
             show_secrets=show_secrets,
         ).run(requests=requests, port=port, serve=serve)
@@ -161,6 +178,41 @@ def _own_servers(given: tuple[str, ...], deployment: Deployment) -> Mapping[str,
     return own
 
 
+def _faults(given: tuple[str, ...], deployment: Deployment, own: Mapping[str, str]) -> Mapping[str, Fault]:
+    """``b.errors=0.02`` and ``b.delay=30ms`` by variant."""
+    from abtest.local.model_servers import Fault
+
+    found: dict[str, Fault] = {}
+    for text in given:
+        match = _FAULT.fullmatch(text)
+        if text == "none" and len(given) == 1:
+            return {}
+        if match is None or float(match["share"] or 0) > 1:
+            raise Failure(f"error: --fault {text}: expected VARIANT.errors=0.02, a share, or VARIANT.delay=30ms")
+        variant = match["variant"]
+        if variant not in deployment.experiment.variants:
+            known = ", ".join(deployment.experiment.variants)
+            raise Failure(f"error: --fault {text}: there is no variant {variant}; there are {known}")
+        if variant in own:
+            raise Failure(f"error: --fault {text}: {variant} is your own model server (--backend)")
+        before = found.get(variant, Fault())
+        if match["share"]:
+            found[variant] = before._replace(errors=float(match["share"]))
+        else:
+            found[variant] = before._replace(delay=float(match["time"]) / (1000 if match["unit"] == "ms" else 1))
+    return found
+
+
+def _default_faults(deployment: Deployment, own: Mapping[str, str]) -> Mapping[str, Fault]:
+    """Of the first variant that is compared with the control."""
+    from abtest.local.model_servers import Fault
+
+    experiment = deployment.experiment
+    compared = (name for name, weight in experiment.weights.items() if weight and name != experiment.control)
+    variant = next((name for name in compared if name not in own), None)
+    return {variant: Fault(*_DEFAULT_FAULT)} if variant else {}
+
+
 def _is_server(url: str) -> bool:
     try:
         split = urlsplit(url)
@@ -192,6 +244,7 @@ class _Run:
     stack: str
     files: Stamps
     own: Mapping[str, str]
+    faults: Mapping[str, Fault]
     log_file: Path
     show_secrets: bool
 
@@ -210,13 +263,13 @@ class _Run:
         code = 0
         try:
             async with (
-                ModelServers(self.own) as servers,
+                ModelServers(self.own, self.faults) as servers,
                 Balancer(log, port=port, on_change=self.console.print) as balancer,
             ):
                 await take(snapshot, balancer, servers)
                 self._warn_of_silent_servers(balancer)
                 if requests:
-                    code = await self._send(balancer, tally, requests)
+                    code = await self._send(balancer, tally, requests, log)
                 if serve:
                     self._invite(balancer)
                     await self._follow(snapshot, balancer, servers)
@@ -237,24 +290,41 @@ class _Run:
                     soft_wrap=True,
                 )
 
-    async def _send(self, balancer: Balancer, tally: Tally, requests: int) -> int:
-        """Send requests with a progress bar, and print what became of them."""
+    async def _send(self, balancer: Balancer, tally: Tally, requests: int, log: AccessLog) -> int:
+        """Send requests with a progress bar, and print what became of them, and what that says of the variants."""
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         from abtest.cli.traffic import failures, show_traffic
         from abtest.local.traffic import plan, send
 
+        began = datetime.now(UTC)
         planned, left_out = plan(balancer.serving.deployed.listeners[0].table)
         columns = (TextColumn("sending requests"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         started = time.perf_counter()
         with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as progress:
             task = progress.add_task("", total=requests)
             lost = await send(balancer.serving.ports[0], planned, requests, lambda: progress.advance(task))
-        seconds, log = time.perf_counter() - started, str(_near(self.log_file))
-        show_traffic(self.console, self.deployment, balancer, tally, left_out, seconds, log)
+        seconds, file = time.perf_counter() - started, str(_near(self.log_file))
+        show_traffic(self.console, self.deployment, balancer, tally, left_out, seconds, file, self.faults)
         if lost:
             self.console.print(f"{lost:,} requests got no answer, or one that broke off.", style="red")
-        return 1 if lost or any(failures(balancer, tally)) else 0
+        log.flush()
+        self._compare(began)
+        failed = {variant for variant, _, _ in failures(balancer, tally)}
+        return 1 if lost or failed - self.faults.keys() else 0
+
+    def _compare(self, began: datetime) -> None:
+        """What a report says of the traffic so far."""
+        from abtest.cli.evidence import read_local
+        from abtest.cli.readout import terminal
+
+        self.console.print("\nReadout", style="bold")
+        for variant, fault in self.faults.items():
+            words = f"{fault.errors * 100:g} % of its requests fail, and all take {fault.delay * 1000:g} ms longer"
+            self.console.print(f"{variant} is made worse on purpose (--fault): {words}", style="dim", soft_wrap=True)
+        terminal.show(read_local(self.stack, self.deployment.outputs, self.log_file, began), self.console)
+        again = f"abtest report --stack {self.stack} --logs {_near(self.log_file)}"
+        self.console.print(f"The same as a page: {again} --format html > report.html", style="dim", soft_wrap=True)
 
     def _invite(self, balancer: Balancer) -> None:
         """Where it serves, and lines to try."""

@@ -6,9 +6,9 @@ import asyncio
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
-__all__ = ["ModelServers"]
+__all__ = ["Fault", "ModelServers"]
 
 #: Runs a program that ends when its standard input does, so that it never outlives the process that started it.
 _UNTIL_STDIN_ENDS = """
@@ -19,15 +19,22 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
+class Fault(NamedTuple):
+    """What is wrong with a sample server: the share of requests that fail, and by how many seconds all are slower."""
+
+    errors: float = 0.0
+    delay: float = 0.0
+
+
 class ModelServers:
     """A URL for each variant, from within ``async with``, which ends what was started.
 
     ``own`` maps variants to the user's model servers. Each other variant gets one sample server, which answers for all
-    of its targets.
+    of its targets, with the variant's fault, if there is one.
     """
 
-    def __init__(self, own: Mapping[str, str]) -> None:
-        self._urls = dict(own)
+    def __init__(self, own: Mapping[str, str], faults: Mapping[str, Fault] | None = None) -> None:
+        self._urls, self._faults = dict(own), faults or {}
         self._processes: list[asyncio.subprocess.Process] = []
 
     async def __aenter__(self) -> Self:
@@ -48,9 +55,11 @@ class ModelServers:
 
     async def _start(self, variant: str) -> str:
         program = Path(__file__).parent.parent / "sample" / "server.py"
+        fault = self._faults.get(variant, Fault())
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", _UNTIL_STDIN_ENDS, str(program)),
             *("--host", "127.0.0.1", "--port", "0", "--version", variant),
+            *("--errors", str(fault.errors), "--delay", str(fault.delay)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for the balancer, which ends them

@@ -64,7 +64,7 @@ def shown(stack: str) -> Shown:
         for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
             patch.delenv(name, raising=False)
         log = tempfile.NamedTemporaryFile(suffix=".log")  # noqa: SIM115 it is there for the run
-        assert run(["local", "--stack", stack, "--requests", "400", "--access-log", log.name]) == 0
+        assert run(["local", "--stack", stack, "--requests", "400", "--fault", "none", "--access-log", log.name]) == 0
         return Shown(out.getvalue(), made[0], Path(log.name).read_text())
 
 
@@ -111,10 +111,30 @@ def test_the_traffic_is_shown_by_route_beside_what_was_asked_for(dev: Shown) -> 
     assert a[3] == f"{chosen[0] / 168 * 100:.1f} %"
     assert sum(int(row[6].removeprefix("200: ")) for row in (a, b)) == 280
     assert len(dev.log.splitlines()) == 400
-    assert any(
-        line.startswith(("The split is as asked", "The split of the default action lies outside"))
-        for line in dev.out.splitlines()
-    )
+
+
+def test_a_fault_is_found_by_the_readout(capsys: Capsys, tmp_path: Path) -> None:
+    faults = ("--fault", "b.delay=80ms", "--fault", "b.errors=0.25")
+    ran = run_here(capsys, "local", "--requests", "2000", *faults, "--access-log", str(tmp_path / "log"))
+    assert ran.code == 0, "what is to fail is no failure"
+    assert "b failed" not in ran.out
+    readout = ran.out.partition("\nReadout\n")[2].splitlines()
+    assert readout[0] == ("b is made worse on purpose (--fault): 25 % of its requests fail, and all take 80 ms longer")
+    assert readout[1].startswith("dev: b against a, ")
+    assert readout[2].startswith("b is worse: error rate +")
+    assert "mean latency +" in readout[2]
+
+
+def test_without_a_fault_nothing_is_claimed(capsys: Capsys, tmp_path: Path) -> None:
+    log = str(tmp_path / "log")
+    ran = run_here(capsys, "local", "--requests", "2000", "--fault", "none", "--access-log", log)
+    assert ran.code == 0
+    assert ran.out.partition("\nReadout\n")[2].splitlines()[1].startswith("b: no evidence of harm")
+
+
+def test_one_variant_is_worse_where_nobody_says(capsys: Capsys, tmp_path: Path) -> None:
+    ran = run_here(capsys, "local", "--requests", "100", "--access-log", str(tmp_path / "log"))
+    assert "b is made worse on purpose (--fault): 10 % of its requests fail, and all take 30 ms longer" in ran.out
 
 
 def test_answers_of_the_load_balancer_itself_are_traffic_too(prod: Shown) -> None:

@@ -103,10 +103,11 @@ class AccessLog:
         with self._on_disk():
             self._file.write(entry.line(elb))
         if self._flush is None:
-            self._flush = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self._flushed)
+            self._flush = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.flush)
         self.on_entry(entry)
 
-    def _flushed(self) -> None:
+    def flush(self) -> None:
+        """Bring what was written to the disk."""
         self._flush = None
         with self._on_disk():
             self._file.flush()
