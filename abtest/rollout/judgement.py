@@ -158,7 +158,7 @@ def _unready(gain: Gain, needed: int, min_healthy: int, standing: Standing) -> I
     if name not in standing.known:
         yield (
             f"{gain}, but no rule forwards to it yet, so the load balancer does not check its health; warm it first: "
-            f"abtest shift {name}=0, then shift again"
+            f"pulumi config set --path 'abtest:weights.{name}' 0, pulumi up, then shift"
         )
         return
     healthy = standing.healthy(name)

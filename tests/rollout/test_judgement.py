@@ -127,7 +127,7 @@ def test_where_no_tag_tells_the_control_it_is_who_has_half_of_the_main_split() -
 def test_a_variant_that_no_rule_forwards_to_is_warmed_first() -> None:
     assert refused(known=("a",), weights={"a": 80, "b": 20}) == [
         "b would go from 10 % to 20 % on the main split, but no rule forwards to it yet, so the load balancer does not check "
-        "its health; warm it first: abtest shift b=0, then shift again"
+        "its health; warm it first: pulumi config set --path 'abtest:weights.b' 0, pulumi up, then shift"
     ]
     assert refused(known=("a",), weights={"a": 80, "b": 20}, guardrails={"requireHealthy": False}) == []
 
