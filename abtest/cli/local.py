@@ -322,7 +322,7 @@ class _Run:
         for variant, fault in self.faults.items():
             words = f"{fault.errors * 100:g} % of its requests fail, and all take {fault.delay * 1000:g} ms longer"
             self.console.print(f"{variant} is made worse on purpose (--fault): {words}", style="dim", soft_wrap=True)
-        terminal.show(read_local(self.stack, self.deployment.outputs, self.log_file, began), self.console)
+        terminal.show(read_local(self.stack, self.deployment.outputs, _near(self.log_file), began), self.console)
         again = f"abtest report --stack {self.stack} --logs {_near(self.log_file)}"
         self.console.print(f"The same as a page: {again} --format html > report.html", style="dim", soft_wrap=True)
 
