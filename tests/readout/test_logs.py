@@ -408,7 +408,7 @@ _ASKED = st.builds(
 
 
 @given(_logs(), _ASKED)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_the_table_is_what_a_plain_reader_finds(text: bytes, asked: Question) -> None:
     same(read_text(text, asked), naive.read(text, asked))
 
@@ -418,7 +418,7 @@ def test_the_table_is_what_a_plain_reader_finds(text: bytes, asked: Question) ->
         st.one_of(st.binary(max_size=80), st.text('" -/:.0123456789TZ', max_size=200).map(str.encode)), max_size=20
     )
 )
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_no_line_whatever_it_holds_breaks_the_reading_or_is_lost(lines: list[bytes]) -> None:
     bad = [re.sub(b"[\r\n]", b"", each) for each in lines]
     found = read(line(), *bad, line()).lines

@@ -236,7 +236,7 @@ _ROWS = st.lists(
 
 
 @given(_LINES, _ROWS)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_outcomes_are_what_a_plain_join_finds(lines: list[dict[str, Any]], rows: list[tuple[str, ...]]) -> None:
     text = "".join(f"{line(at=20 * n, **each)}\n" for n, each in enumerate(lines))
     asked_for = {"step_seconds": 60, "periods": [period(0, 100), period(120, 400)]}

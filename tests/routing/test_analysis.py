@@ -89,14 +89,14 @@ def certain(table: RoutingTable) -> list[Shadow]:
     return [shadow for shadow in shadows(table) if shadow.certain]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(table=tables(st.one_of(CONDITIONS, OPAQUE)))
 def test_no_request_reaches_what_is_certainly_shadowed(table: RoutingTable) -> None:
     if found := {id(shadow.route) for shadow in certain(table)}:
         assert not any(id(table.decide(request).route) in found for request in requests(table))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(table=tables(most=2))
 def test_behind_a_single_rule_a_rule_is_shadowed_or_has_an_example(table: RoutingTable) -> None:
     shadowed = {id(shadow.route) for shadow in certain(table)}

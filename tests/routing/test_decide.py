@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from abtest.local import Deployment, deploy
@@ -120,7 +120,6 @@ def test_case_is_that_of_ascii_letters() -> None:
     assert not condition.matches(Request(headers={"h": ("\N{KELVIN SIGN}",)}))
 
 
-@settings(deadline=None)
 @given(table=tables(st.one_of(CONDITIONS, OPAQUE), most=5), sent=st.lists(SOME_REQUESTS, min_size=1, max_size=20))
 def test_the_short_way_to_a_rule_finds_the_first_that_matches(table: RoutingTable, sent: list[Request]) -> None:
     for request in sent:
@@ -231,7 +230,6 @@ REQUESTS = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(request_=REQUESTS)
 def test_the_stack_file_and_the_deployed_load_balancer_agree_on_every_request(
     dev: Deployment, prod: Deployment, request_: dict[str, Any]

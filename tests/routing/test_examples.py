@@ -101,7 +101,7 @@ def test_an_expression_that_cannot_be_read_has_no_example() -> None:
     assert example(table, table.routes[0]) is None
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(table=tables(st.one_of(CONDITIONS, OPAQUE)))
 def test_an_example_is_a_legal_request_that_the_rule_takes(table: RoutingTable) -> None:
     for route in table.routes:

@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from abtest.experiment.types import SECRET
@@ -72,7 +72,6 @@ def test_conditions_include_those_that_ask_for_less(
     assert includes(asked(outer), asked(inner)) is expected
 
 
-@settings(deadline=None)
 @given(inner=st.text("ab*?", max_size=4), outers=st.lists(st.text("ab*?", max_size=4), max_size=3))
 def test_a_text_escapes_exactly_where_one_can(inner: str, outers: list[str]) -> None:
     found = escape(Condition("header", (inner,), "h"), [Condition("header", tuple(outers), "h")] if outers else [])

@@ -243,7 +243,7 @@ _TABLES = st.builds(
 
 
 @given(_TABLES)
-@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 def test_no_table_is_too_odd_to_be_shown(made: Table) -> None:
     asked = question(
         period(0, 4, a=50, b=50), period(4, 8, a=50, b=25, c=25), splits={MAIN: None, "beta": {"a": 1, "c": 1}}
