@@ -78,6 +78,9 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return error.code if isinstance(error, Failure) else 1
+    except OSError as error:  # the output cannot be written: a disk that is full, say
+        click.echo(f"error: {error.strerror or error}", err=True)
+        return 1
     except (click.Abort, KeyboardInterrupt):
         click.echo("aborted", err=True)
         return 5

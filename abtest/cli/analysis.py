@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -18,6 +18,7 @@ from abtest.rollout.engine import EngineError, Update
 from abtest.rollout.ramp import Analysis, Verdict
 from abtest.rollout.schedule import Plan
 from abtest.rollout.session import AwsError
+from abtest.rollout.splits import routes_of
 from abtest.rollout.stack_file import StackFile
 
 __all__ = ["analysing", "verdict"]
@@ -35,9 +36,13 @@ def analysing(
     if not limits or not (logs or file.experiment.access_logs):
         yield None
         return
-    asked = Asked(stack=str(file.path), start=_began(plan, history), logs=logs, only=frozenset(limits))
+    asked = Asked(
+        stack=str(file.path), start=_began(plan, history), logs=logs, only=frozenset(limits), needs_history=True
+    )
+    # What a ramp changes is the main split, which some rules forward to.
+    routes = {name for name, own in routes_of(file.experiment).splits.items() if own is None}
     with reading(asked) as read:
-        yield _Seldom(lambda: verdict(read(), plan.variant, limits), min(EVERY, plan.bake_seconds / 10))
+        yield _Seldom(lambda: verdict(read(), plan.variant, routes, limits), min(EVERY, plan.bake_seconds / 10))
 
 
 def _limits(experiment: Experiment) -> dict[str, float]:
@@ -74,25 +79,27 @@ class _Seldom:
         if time.monotonic() - self._asked >= self._every:
             try:
                 self._verdict = self._ask()
-            except (LogsError, CloudWatchError, AwsError, EngineError, ConfigError) as error:
+            except (LogsError, CloudWatchError, AwsError, EngineError, ConfigError, OSError) as error:
                 self._verdict = Verdict("no data", str(error))
             self._asked = time.monotonic()
         return self._verdict
 
 
-def verdict(readout: Readout, variant: str, limits: Mapping[str, float]) -> Verdict:
-    """Fail only where a metric is worse than the control's by more than its limit, on some route, with its whole
-    always-valid interval; no data where no metric could be compared.
+def verdict(readout: Readout, variant: str, routes: Collection[str], limits: Mapping[str, float]) -> Verdict:
+    """Fail only where a metric is worse than the control's by more than its limit, on one of these routes, with its
+    whole always-valid interval; no data where no metric could be compared.
     """
-    effects = [each for route in readout.routes for each in route.effects if each.variant == variant]
-    for each in effects:
+    judged = [route for route in readout.routes if route.name in routes and route.control == readout.control]
+    effects = [(route, each) for route in judged for each in route.effects if each.variant == variant]
+    for route, each in effects:
         limit = 100 * limits[each.metric]
         if each.at_least is not None and each.at_least > limit:
-            return Verdict("fail", f"{_words(each)}; the limit is {limit:g} points")
-    compared = [each for each in effects if each.difference is not None and each.verdict != "no verdict"]
+            return Verdict("fail", f"{route.name}: {_words(each)}; the limit is {limit:g} points")
+    compared = [each for _, each in effects if each.difference is not None and each.verdict != "no verdict"]
     if not compared:
-        why = [each.text for each in readout.conclusions if each.variant == variant]
-        return Verdict("no data", "; ".join(why))
+        names = [route.name for route in judged]
+        why = [each.text for each in readout.conclusions if each.variant == variant and each.route in names]
+        return Verdict("no data", "; ".join(why).replace(f"{variant}: no data: ", ""))
     return Verdict("pass", "; ".join(map(_words, compared)))
 
 

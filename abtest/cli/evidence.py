@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from abtest.readout.files import LogsError, find
-from abtest.readout.periods import Period, Set, periods
+from abtest.readout.health import Finding
+from abtest.readout.periods import Set, periods
 from abtest.readout.question import Question, Unit
 from abtest.readout.readout import Readout, read_out
 from abtest.readout.statistics import BYTES, ERROR_RATE, LATENCY, Design, Metric, outcome, slower_than
@@ -46,7 +47,8 @@ def _unseen(_done: int, _of: int) -> None:
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """What a report is to be about. ``since`` counts from now, whenever that is; ``logs`` are files, folders, patterns
-    and ``s3://`` places. ``only`` are the metrics to compare, if not all.
+    and ``s3://`` places. ``only`` are the metrics to compare, if not all. With
+    ``needs_history`` the split is not guessed where the engine cannot be asked.
     """
 
     stack: str
@@ -57,20 +59,26 @@ class Asked:
     cloudwatch: bool = False
     custom: tuple[str, ...] = ()
     outcomes: Path | None = None
+    higher_is_better: tuple[str, ...] = ()
     lower_is_better: tuple[str, ...] = ()
     weights: Mapping[str, int] | None = None
     unit: Unit = "address"
     slower_than: float | None = None
     only: frozenset[str] | None = None
+    needs_history: bool = False
     by_path: bool = False
+
+    @property
+    def is_of_files(self) -> bool:
+        """Whether it is about files on this machine alone."""
+        return bool(self.logs) and not any(place.startswith("s3://") for place in self.logs)
 
     def window(self) -> tuple[datetime, datetime]:
         """From when to when. All that there is, of files on this machine, where nobody says since when."""
         end = self.end or datetime.now(UTC)
         if self.start is not None:
             return self.start, end
-        is_local = bool(self.logs) and not any(place.startswith("s3://") for place in self.logs)
-        if self.since is None and is_local:
+        if self.since is None and self.is_of_files:
             return _EVER, end
         return end - (self.since or DEFAULT_SINCE), end
 
@@ -87,45 +95,79 @@ def reading(asked: Asked, on_object: OnObject = _unseen) -> Iterator[Callable[[]
 def read_local(stack: str, outputs: Mapping[str, Any], log: Path, start: datetime) -> Readout:
     """Of the local balancer, while it serves one split."""
     file = StackFile.read(stack)
-    evidence = _Evidence(
-        asked=Asked(stack=stack, start=start, logs=(str(log),)),
-        file=file,
-        history=_always(file, file.experiment.weights),
-        outputs=outputs,
-        notes=(),
-        folder=log.parent,
-        on_object=_unseen,
-    )
-    return evidence.read()
+    stands = _Standing(history=_always(file, file.experiment.weights), outputs=outputs)
+    asked = Asked(stack=stack, start=start, logs=(str(log),))
+    return _Evidence(asked=asked, file=file, stands=stands, folder=log.parent, on_object=_unseen).read()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Standing:
+    """What the engine knows of a stack. ``finding`` is what a reader has to know of the splits in ``history``, ``why``
+    the reason where there are no ``outputs``.
+    """
+
+    history: History
+    outputs: Mapping[str, Any]
+    finding: str = ""
+    why: str = ""
+
+    @classmethod
+    def of(cls, asked: Asked, file: StackFile) -> Self:
+        """Raises EngineError where there is no history, and there has to be one."""
+        if asked.weights is not None and asked.is_of_files:
+            return cls(history=_always(file, asked.weights), outputs={})
+        engine: Engine | None = None
+        try:
+            engine = PulumiEngine(file.project.folder, file.stack)
+            outputs = engine.outputs()
+            why = "" if outputs else f"the stack {file.stack} is not deployed"
+        except EngineError as error:
+            if asked.needs_history:
+                raise
+            outputs, why = {}, str(error)
+        if asked.weights is not None:
+            return cls(history=_always(file, asked.weights), outputs=outputs, why=why)
+        if engine is None or not outputs:
+            finding = f"there is no history of the stack ({why}): the split is taken to be {file.label}'s all the time"
+            return cls(history=_always(file, file.experiment.weights), outputs={}, finding=finding, why=why)
+        history = splits_of(engine.history(_UPDATES), file.source, routes_of(file.experiment))
+        finding = ""
+        if history.since is not None:
+            finding = f"before {history.since:%Y-%m-%d %H:%M} UTC the rules split otherwise: that time is left out"
+        return cls(history=history, outputs=outputs, finding=finding)
+
+    @property
+    def load_balancer(self) -> str | None:
+        """``app/NAME/ID``; None for a stack that is not deployed."""
+        arn = self.outputs.get("listener_arn")
+        return "/".join(arn.split("/")[1:4]) if arn else None
+
+    @property
+    def groups(self) -> Mapping[str, str]:
+        """Target groups that stand, by variant."""
+        found: Mapping[str, str] = self.outputs.get("target_group_arns", {})
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Evidence:
-    """The records of a stack's traffic, and what stands now. ``folder`` keeps what was fetched."""
+    """The records of a stack's traffic. ``folder`` keeps what was fetched."""
 
     asked: Asked
     file: StackFile
-    history: History
-    outputs: Mapping[str, Any]
-    notes: tuple[str, ...]
+    stands: _Standing
     folder: Path
     on_object: OnObject
 
     @classmethod
     def now(cls, asked: Asked, folder: Path, on_object: OnObject) -> Self:
         file = StackFile.read(asked.stack)
-        history, outputs, notes = _stands(asked, file)
-        return cls(
-            asked=asked, file=file, history=history, outputs=outputs, notes=notes, folder=folder, on_object=on_object
-        )
+        return cls(asked=asked, file=file, stands=_Standing.of(asked, file), folder=folder, on_object=on_object)
 
     def read(self) -> Readout:
         start, end = self.asked.window()
         question = self._question(start, end)
-        table, source = self._table(question, start, end)
-        if start == _EVER and table.window and _step(*table.window) < question.step_seconds:
-            question = replace(question, step_seconds=_step(*table.window))
-            table, source = self._table(question, start, end)
+        table, source = self._table(question, end)
         experiment = self.file.experiment
         limits = experiment.guardrails.metrics if experiment.guardrails else None
         found = read_out(
@@ -138,79 +180,78 @@ class _Evidence:
             source=source,
             asked=(start, end) if start > _EVER else (table.window or (end, end)),
         )
-        return replace(found, notes=(*self.notes, *found.notes))
+        return _with(found, self.stands.finding) if self.stands.finding else found
 
     def _question(self, start: datetime, end: datetime) -> Question:
-        routes = routes_of(self.file.experiment)
+        routes, found = routes_of(self.file.experiment), periods(self.stands.history.sets, start, end)
+        # Whether a client is new is known from what was before.
+        before = timedelta(seconds=max((period.earlier_stickiness for period in found), default=0))
         return Question(
-            periods=self._periods(start, end),
+            periods=found,
             variants=self._variants(),
             routes=routes.names,
             splits=routes.splits,
-            load_balancer=self.load_balancer,
+            load_balancer=self.stands.load_balancer,
             unit=self.asked.unit,
             slower_than=(self.asked.slower_than or _slow(self.file.experiment),),
-            step_seconds=_step(start, end),
-            logs_from=start if start > _EVER else None,
+            logs_from=start - before if start > _EVER else None,
             outcomes=self.asked.outcomes,
             by_path=self.asked.by_path,
         )
 
-    @property
-    def load_balancer(self) -> str | None:
-        """``app/NAME/ID``; None for a stack that is not deployed."""
-        arn = self.outputs.get("listener_arn")
-        return "/".join(arn.split("/")[1:4]) if arn else None
-
-    def _periods(self, start: datetime, end: datetime) -> tuple[Period, ...]:
-        return periods(self.history.sets, start, end)
-
     def _variants(self) -> Mapping[str, str]:
-        """Target groups that stand by their ARN, those that were replaced by what all of a variant are called."""
-        known = {arn: name for name, arn in self.outputs.get("target_group_arns", {}).items()}
-        return known | {f"abtest-{name}": name for name in self.file.experiment.variants}
+        """Target groups that stand by their ARN, those that are gone by what all of a variant are called."""
+        earlier = (name for each in self.stands.history.sets for name in each.weights)
+        names = {*self.file.experiment.variants, *earlier}
+        return {arn: name for name, arn in self.stands.groups.items()} | {f"abtest-{name}": name for name in names}
 
     def _metrics(self, question: Question, table: Table) -> Sequence[Metric]:
-        """What is compared."""
+        """What is compared. Raises LogsError for an outcome that is not there."""
         told = table.outcomes.by_name if table.outcomes else {}
-        lower = self.asked.lower_is_better
+        joined = {name: each.is_share for name, each in told.items() if each.matched}
+        joined |= dict.fromkeys(self.asked.custom, False)
+        better: dict[str, Literal["higher", "lower"]] = dict.fromkeys(self.asked.higher_is_better, "higher")
+        better |= dict.fromkeys(self.asked.lower_is_better, "lower")
+        for name, side in better.items():
+            if name not in {*told, *self.asked.custom}:
+                there = ", ".join([*told, *self.asked.custom]) or "none"
+                raise LogsError(f"--{side}-is-better {name}: there is no such outcome; there are {there}")
         found = (
             ERROR_RATE,
             *map(slower_than, question.slower_than),
             LATENCY,
             BYTES,
-            *(
-                outcome(name, is_share=each.is_share, better="lower" if name in lower else "higher")
-                for name, each in told.items()
-            ),
+            *(outcome(name, is_share=is_share, better=better.get(name)) for name, is_share in joined.items()),
         )
         return [metric for metric in found if self.asked.only is None or metric.name in self.asked.only]
 
     # Sources ----------------------------------------------------------------------------------------------------------
 
-    def _table(self, question: Question, start: datetime, end: datetime) -> tuple[Table, str]:
+    def _table(self, question: Question, end: datetime) -> tuple[Table, str]:
         """What was read, and in words where from."""
         if self.asked.cloudwatch:
             return self._cloudwatch(question), "CloudWatch"
         from abtest.readout.logs import read_logs
 
-        places = self.asked.logs or (self._bucket(),)
-        files = [
+        places, start = self.asked.logs or (self._bucket(),), question.logs_from or _EVER
+        found = (
             file
             for place in places
             for file in (self._fetched(place, start, end) if place.startswith("s3://") else find([place], start, end))
-        ]
-        return read_logs(files, question), f"access logs, {', '.join(places)}"
+        )
+        files = {file.resolve(): file for file in found}  # places may overlap
+        return read_logs(list(files.values()), question), f"access logs, {', '.join(places)}"
 
     def _cloudwatch(self, question: Question) -> Table:
         from abtest.readout.cloudwatch import read_cloudwatch
 
-        if self.load_balancer is None:
-            raise EngineError(f"the stack {self.file.stack} is not deployed, so CloudWatch has nothing of it")
-        groups = {name: [arn] for name, arn in self.outputs.get("target_group_arns", {}).items()}
+        balancer = self.stands.load_balancer
+        if balancer is None:
+            raise EngineError(f"CloudWatch is asked for a load balancer, and none is known: {self.stands.why}")
+        groups = {name: [arn] for name, arn in self.stands.groups.items()}
         with client(self.file.source, "cloudwatch") as cloudwatch:
             return read_cloudwatch(
-                cloudwatch, question, load_balancer=self.load_balancer, groups=groups, custom=self.asked.custom
+                cloudwatch, question, load_balancer=balancer, groups=groups, custom=self.asked.custom
             )
 
     def _bucket(self) -> str:
@@ -221,52 +262,30 @@ class _Evidence:
                 f"{label} has no abtest:accessLogs, so its load balancer logs nothing; add it as {{}}, "
                 "or say where logs are (--logs), or take CloudWatch's metrics (--cloudwatch)"
             )
-        bucket = logs.bucket or self.outputs.get("access_logs_bucket")
+        bucket = logs.bucket or self.stands.outputs.get("access_logs_bucket")
         if not bucket:
-            raise LogsError(f"the stack {self.file.stack} is not deployed with abtest:accessLogs yet: pulumi up")
+            why = self.stands.why or "the stack is deployed without abtest:accessLogs; pulumi up"
+            raise LogsError(f"the bucket of the access logs is not known: {why}")
         return f"s3://{bucket}/{logs.prefix}" if logs.prefix else f"s3://{bucket}"
 
     def _fetched(self, place: str, start: datetime, end: datetime) -> list[Path]:
         from abtest.readout.s3 import fetch
 
+        balancer = self.stands.load_balancer
         with client(self.file.source, "s3") as s3:
-            return fetch(s3, place, start, end, self.folder, load_balancer=self.load_balancer, on_object=self.on_object)
+            return fetch(s3, place, start, end, self.folder, load_balancer=balancer, on_object=self.on_object)
+
+
+def _with(readout: Readout, text: str) -> Readout:
+    """What a reader has to know, among the findings that are to be looked at."""
+    fine = [each for each in readout.health if each.level == "fine"]
+    others = [each for each in readout.health if each.level != "fine"]
+    return replace(readout, health=(*others, Finding(level="look", text=text), *fine))
 
 
 def _slow(experiment: Experiment) -> float:
     limits = experiment.guardrails.metrics if experiment.guardrails else None
     return limits.slower_than.seconds if limits and limits.slower_than else _SLOW
-
-
-#: How long a point in a picture may be, in seconds.
-_STEPS = (1, 10, 60, 300, 900, 1800, 3600)
-
-
-def _step(start: datetime, end: datetime) -> int:
-    """As long that a picture has about fifty points, or as long as can be."""
-    wanted = (end - start).total_seconds() / 50
-    return next((step for step in _STEPS if step >= wanted), _STEPS[-1])
-
-
-def _stands(asked: Asked, file: StackFile) -> tuple[History, Mapping[str, Any], tuple[str, ...]]:
-    """What is deployed and was, and notes on what is not known."""
-    try:
-        engine: Engine | None = PulumiEngine(file.project.folder, file.stack)
-        outputs = engine.outputs() if engine else {}
-    except EngineError as error:
-        engine, outputs, why = None, {}, str(error)
-    else:
-        why = f"the stack {file.stack} is not deployed"
-    if asked.weights is not None:
-        return _always(file, asked.weights), outputs, ()
-    if engine is None or not outputs:
-        words = f"the split is taken to be {file.label}'s all the time: there is no history ({why})"
-        return _always(file, file.experiment.weights), outputs, (words,)
-    history = splits_of(engine.history(_UPDATES), file.source, routes_of(file.experiment))
-    if history.since is None:
-        return history, outputs, ()
-    words = f"before {history.since:%Y-%m-%d %H:%M} UTC the rules split otherwise: that time is left out"
-    return history, outputs, (words,)
 
 
 def _always(file: StackFile, weights: Mapping[str, int]) -> History:

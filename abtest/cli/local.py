@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ _DEFAULT_PORT = 8080
 
 #: The share of requests that fail, and seconds.
 _DEFAULT_FAULT = (0.1, 0.03)
+
+#: Seconds.
+_LONGEST_DELAY = 60
 
 _FAULT = re.compile(r"(?P<variant>[^.=]+)\.(errors=(?P<share>\d+(\.\d+)?)|delay=(?P<time>\d+(\.\d+)?)(?P<unit>ms|s))")
 
@@ -187,8 +191,11 @@ def _faults(given: tuple[str, ...], deployment: Deployment, own: Mapping[str, st
         match = _FAULT.fullmatch(text)
         if text == "none" and len(given) == 1:
             return {}
-        if match is None or float(match["share"] or 0) > 1:
-            raise Failure(f"error: --fault {text}: expected VARIANT.errors=0.02, a share, or VARIANT.delay=30ms")
+        if match is None or float(match["share"] or 0) > 1 or _seconds(match) > _LONGEST_DELAY:
+            raise Failure(
+                f"error: --fault {text}: expected VARIANT.errors=0.02, a share, or VARIANT.delay=30ms, at most "
+                f"{_LONGEST_DELAY}s"
+            )
         variant = match["variant"]
         if variant not in deployment.experiment.variants:
             known = ", ".join(deployment.experiment.variants)
@@ -199,8 +206,12 @@ def _faults(given: tuple[str, ...], deployment: Deployment, own: Mapping[str, st
         if match["share"]:
             found[variant] = before._replace(errors=float(match["share"]))
         else:
-            found[variant] = before._replace(delay=float(match["time"]) / (1000 if match["unit"] == "ms" else 1))
+            found[variant] = before._replace(delay=_seconds(match))
     return found
+
+
+def _seconds(fault: re.Match[str]) -> float:
+    return float(fault["time"] or 0) / (1000 if fault["unit"] == "ms" else 1)
 
 
 def _default_faults(deployment: Deployment, own: Mapping[str, str]) -> Mapping[str, Fault]:
@@ -305,13 +316,17 @@ class _Run:
             task = progress.add_task("", total=requests)
             lost = await send(balancer.serving.ports[0], planned, requests, lambda: progress.advance(task))
         seconds, file = time.perf_counter() - started, str(_near(self.log_file))
-        show_traffic(self.console, self.deployment, balancer, tally, left_out, seconds, file, self.faults)
+        show_traffic(self.console, self.deployment, balancer, tally, left_out, seconds, file, self._expected)
         if lost:
             self.console.print(f"{lost:,} requests got no answer, or one that broke off.", style="red")
         log.flush()
         self._compare(began)
-        failed = {variant for variant, _, _ in failures(balancer, tally)}
-        return 1 if lost or failed - self.faults.keys() else 0
+        return 1 if lost or any(failures(balancer, tally, self._expected)) else 0
+
+    @property
+    def _expected(self) -> frozenset[str]:
+        """The variants that answer 500 because they were told to."""
+        return frozenset(name for name, fault in self.faults.items() if fault.errors)
 
     def _compare(self, began: datetime) -> None:
         """What a report says of the traffic so far."""
@@ -320,11 +335,18 @@ class _Run:
 
         self.console.print("\nReadout", style="bold")
         for variant, fault in self.faults.items():
-            words = f"{fault.errors * 100:g} % of its requests fail, and all take {fault.delay * 1000:g} ms longer"
+            parts = [f"{fault.errors * 100:g} % of its requests fail"] if fault.errors else []
+            parts += [f"all take {fault.delay * 1000:g} ms longer"] if fault.delay else []
+            words = ", and ".join(parts)
             self.console.print(f"{variant} is made worse on purpose (--fault): {words}", style="dim", soft_wrap=True)
+        words = "half of the clients drop their cookies, on purpose too, and so meet several variants"
+        self.console.print(words, style="dim")
         terminal.show(read_local(self.stack, self.deployment.outputs, _near(self.log_file), began), self.console)
-        again = f"abtest report --stack {self.stack} --logs {_near(self.log_file)}"
-        self.console.print(f"The same as a page: {again} --format html > report.html", style="dim", soft_wrap=True)
+        weights = ",".join(f"{name}={weight}" for name, weight in self.deployment.experiment.weights.items())
+        again = f"{_near(Path(sys.executable))} -m abtest report --stack {self.stack} --logs {_near(self.log_file)}"
+        self.console.print(
+            f"The same as a page: {again} --weights {weights} --format html > report.html", style="dim", soft_wrap=True
+        )
 
     def _invite(self, balancer: Balancer) -> None:
         """Where it serves, and lines to try."""

@@ -42,6 +42,9 @@ __all__ = ["Asked", "ramp", "ramp_options", "run_ramp"]
 #: How often a rollback is tried before a person is needed, and the seconds in between.
 TRIES, PAUSE = 3, 5
 
+#: Seconds between two deliveries of access logs (ALB guide, "Access logs").
+DELIVERY = 300
+
 
 def ramp_options(command: Callable[..., int]) -> Callable[..., int]:
     """The options that a ramp has, however far it goes."""
@@ -149,6 +152,11 @@ def run_ramp(asked: Asked) -> int:
         with analysing(file, plan, history, asked.logs) as analysis:
             interrupts = Interrupts()
             running = Ramp(stands, file, plan, first, live, display.tell, interrupts, analysis)
+            if analysis and plan.bake_seconds < DELIVERY:
+                running.say(
+                    f"the load balancer delivers logs every {short(DELIVERY)}: a bake of {short(plan.bake_seconds)} "
+                    "sees little of its own step in them"
+                )
             running.event("start", message=_words(plan, first, back if asked.on_breach == "rollback" else "hold"))
             if not approved("Start?", yes=asked.yes):
                 return 5
@@ -185,6 +193,8 @@ def _words(plan: Plan, first: int, on_breach: str) -> str:
 def _end(asked: Asked, running: Ramp, outcome: Outcome, *, is_final: bool) -> int:
     """Say how it ended, and roll back where that is due. Returns the exit code."""
     if outcome.ended == "done":
+        if running.analysis and not running.is_analysed:
+            running.say("abtest:guardrails.metrics never had data: nothing was judged by logs (abtest report says why)")
         running.event("done", message=outcome.why)
         if not asked.as_json:
             commit(outcome.file, f"Ramp {asked.variant} to {percent(running.plan.shares[-1])}")

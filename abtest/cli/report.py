@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,9 @@ from abtest.rollout.schedule import seconds
 
 __all__ = ["report"]
 
+#: Nobody's logs are older.
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+
 
 def _duration(text: str) -> timedelta:
     """Such as 90m, 24h or 7d."""
@@ -42,17 +45,21 @@ def _moment(text: str) -> datetime:
     """A point in time; without a zone in UTC, as logs are."""
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(f'"{text}" is no time; write one such as 2026-11-22 or 2026-11-22T14:00Z') from None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+        found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        found = _EARLIEST
+    if found <= _EARLIEST:
+        raise click.BadParameter(f'"{text}" is no time; write one such as 2026-11-22 or 2026-11-22T14:00Z')
+    return found
 
 
 def _weights(text: str) -> Mapping[str, int]:
     """As a=90,b=10."""
-    found = dict(part.strip().partition("=")[::2] for part in text.split(","))
-    if not all(weight.isdecimal() for weight in found.values()) or not any(map(int, found.values())):
-        raise click.BadParameter(f'"{text}" are no weights; write them such as a=90,b=10')
-    return {name: int(weight) for name, weight in found.items()}
+    found = re.findall(r"(?:^|,) *([^=,]+)=(\d{1,3}) *(?=,|$)", text)
+    weights = {name: int(weight) for name, weight in found}
+    if len(weights) != len(text.split(",")) or sum(weight > 0 for weight in weights.values()) < 2:
+        raise click.BadParameter(f'"{text}" is no split; write two variants or more, each once, such as a=90,b=10')
+    return weights
 
 
 @click.command()
@@ -76,8 +83,14 @@ def _weights(text: str) -> Mapping[str, int]:
     metavar="FILE",
     help="What became of requests, by trace_id: CSV, JSON lines or Parquet.",
 )
+@click.option("--higher-is-better", multiple=True, metavar="NAME", help="An outcome of which more is better.")
 @click.option("--lower-is-better", multiple=True, metavar="NAME", help="An outcome of which less is better.")
-@click.option("--weights", type=_weights, metavar="a=90,b=10", help="The split, instead of the stack's history.")
+@click.option(
+    "--weights",
+    type=_weights,
+    metavar="a=90,b=10",
+    help="The split, instead of the stack's history. With files, the stack is not asked.",
+)
 @click.option(
     "--unit",
     type=click.Choice(["address", "address+agent"]),
@@ -85,7 +98,7 @@ def _weights(text: str) -> Mapping[str, int]:
     show_default=True,
     help="What is taken for a client.",
 )
-@click.option("--slower-than", type=click.FloatRange(min=0.001), metavar="SECONDS", help="What slow means.")
+@click.option("--slower-than", type=click.FloatRange(0.001, 4000), metavar="SECONDS", help="What slow means.")
 @click.option("--by", type=click.Choice(get_args(By)), multiple=True, help="Break it down too; may be repeated.")
 @click.option(
     "--format",
@@ -115,12 +128,12 @@ def report(
 
     Exit codes: 0 a report, whatever it says, 1 an error.
     """
-    _check(since, start, end, options)
+    _check(since, start, end, by, options)
     asked = Asked(stack=stack, since=since, start=start, end=end, by_path="path" in by, **options)
     if watch_seconds is not None:
         check_terminal(form)
         with reading(asked) as read:
-            watch(_failing()(read), lambda found: terminal.shown(found, by), watch_seconds)
+            watch(_failing()(read), terminal.brief, watch_seconds)
         return 0
     with _failing(), _progress() as on_object, reading(asked, on_object) as read:
         found = read()
@@ -136,18 +149,25 @@ def report(
     return 0
 
 
-def _check(since: timedelta | None, start: datetime | None, end: datetime | None, options: Mapping[str, Any]) -> None:
+def _check(
+    since: timedelta | None,
+    start: datetime | None,
+    end: datetime | None,
+    by: Collection[By],
+    options: Mapping[str, Any],
+) -> None:
     """Options that do not go together. Raises UsageError."""
     if since is not None and start is not None:
         raise click.UsageError("give either --since or --from")
     if start is not None and start >= (end or datetime.now(UTC)):
         raise click.UsageError(f"--from {start:%Y-%m-%dT%H:%M}Z is not before --to (now, where it is not given)")
-    if options["cloudwatch"] and (options["logs"] or options["outcomes"]):
-        raise click.UsageError("CloudWatch knows no requests: --logs and --outcomes do not go with --cloudwatch")
+    if options["cloudwatch"] and (options["logs"] or options["outcomes"] or {"status", "path"} & {*by}):
+        words = "--logs, --outcomes, --by status and --by path do not go with --cloudwatch"
+        raise click.UsageError(f"CloudWatch knows no requests: {words}")
     if options["custom"] and not options["cloudwatch"]:
         raise click.UsageError("--metric goes with --cloudwatch")
-    if options["lower_is_better"] and not options["outcomes"]:
-        raise click.UsageError("--lower-is-better goes with --outcomes")
+    if (options["higher_is_better"] or options["lower_is_better"]) and not (options["outcomes"] or options["custom"]):
+        raise click.UsageError("--higher-is-better and --lower-is-better go with --outcomes")
 
 
 @contextmanager
@@ -156,7 +176,7 @@ def _failing() -> Iterator[None]:
     with failing():
         try:
             yield
-        except (LogsError, CloudWatchError) as error:
+        except (LogsError, CloudWatchError, OSError) as error:  # the last of a disk that is full, say
             raise Failure(f"error: {error}") from None
 
 

@@ -17,7 +17,12 @@ def plain_console() -> Console:
     """A console that shows what a config says as it is: "[a-z]" is no style, ":b:" no picture."""
     from rich.console import Console
 
-    console = Console(highlight=False, markup=False, emoji=False)
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:
+            """As elsewhere: the reader has seen enough."""
+            raise BrokenPipeError
+
+    console = Plain(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = max(console.width, 200)  # a pipe has no width, and wrapped lines cannot be searched
     return console

@@ -31,7 +31,7 @@ def show_traffic(
     log: str,
     expected: Collection[str],
 ) -> None:
-    """The share seen beside the share asked for, by route and variant. ``expected`` are variants that are to fail."""
+    """The share seen beside the share asked for, by route and variant. ``expected`` are told to fail."""
     console.print(f"\nTraffic: {tally.total:,} requests in {seconds:.1f} s", style="bold")
     console.print(_table(deployment, balancer, tally))
     if deployment.experiment.stickiness_seconds:
@@ -41,15 +41,16 @@ def show_traffic(
     for route in left_out:
         console.print(f"Not tried from here: {route}", style="dim", soft_wrap=True)
     console.print(f"Access log: {log}", style="dim", soft_wrap=True)
-    for variant, failed, of in failures(balancer, tally):
-        if variant not in expected:
-            console.print(f"{variant} failed: {failed:,} of {of:,} requests were answered with 5xx.", style="red")
+    for variant, failed, of in failures(balancer, tally, expected):
+        console.print(f"{variant} failed: {failed:,} of {of:,} requests were answered with 5xx.", style="red")
 
 
-def failures(balancer: Balancer, tally: Tally) -> Iterator[tuple[str, int, int]]:
-    """Variant, requests answered with 5xx, and all requests, where there are any of the former."""
+def failures(balancer: Balancer, tally: Tally, expected: Collection[str]) -> Iterator[tuple[str, int, int]]:
+    """Variant, requests answered with 5xx, and all requests, where there are any of the former. A 500 of the variants
+    in ``expected`` is none.
+    """
     for arn, variant in _variants(balancer).items():
-        failed, of = tally.failures(arn)
+        failed, of = tally.failures(arn, least=501 if variant in expected else 500)
         if failed:
             yield variant, failed, of
 

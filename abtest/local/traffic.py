@@ -123,10 +123,10 @@ class Tally:
     def total(self) -> int:
         return sum(route.answers.total() for route in self.routes.values())
 
-    def failures(self, group: str) -> tuple[int, int]:
-        """How many requests to a group were answered with 5xx, and how many there were."""
+    def failures(self, group: str, least: int = 500) -> tuple[int, int]:
+        """How many requests to a group were answered with that status or more, and how many there were."""
         found = [(s, n) for r in self.routes.values() for s, n in r.statuses(group).items()]
-        return sum(n for status, n in found if status >= 500), sum(n for _, n in found)
+        return sum(n for status, n in found if status >= least), sum(n for _, n in found)
 
     def add(self, entry: Entry) -> None:
         if entry.priority == "-":

@@ -158,7 +158,9 @@ def weights_at(plan: Plan, file: StackFile, step: int) -> Mapping[str, int]:
 
 @dataclass
 class Ramp:
-    """One run of a plan, from ``first``, a step counted from 1. ``live`` is what the load balancer does before it."""
+    """One run of a plan, from ``first``, a step counted from 1. ``live`` is what the load balancer does before it.
+    ``is_analysed`` is whether the analysis ever had data.
+    """
 
     deployed: Deployed
     file: StackFile
@@ -170,6 +172,7 @@ class Ramp:
     analysis: Analysis | None = None
     clock: Callable[[], float] = time.monotonic
     step: int = field(init=False, default=0)
+    is_analysed: bool = field(init=False, default=False)
     _unhealthy: int = field(init=False, default=0)
 
     def run(self) -> Outcome:
@@ -254,6 +257,7 @@ class Ramp:
 
     def _judge(self, found: Look, left: float) -> Outcome | None:
         verdict = self.analysis() if self.analysis else None
+        self.is_analysed |= verdict is not None and verdict.says != "no data"
         self.event(
             "look",
             set=float(self.plan.shares[self.step - 1]),

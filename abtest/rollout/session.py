@@ -27,6 +27,7 @@ def client(source: Source, service: str) -> Iterator[Any]:
     that are encrypted in the stack file cannot be read here: then the environment's stand for them.
     Raises AwsError for whatever boto3 and AWS refuse inside the ``with``.
     """
+    from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
 
     profile = source.setting("aws:profile") or os.environ.get("AWS_PROFILE")
@@ -37,7 +38,7 @@ def client(source: Source, service: str) -> Iterator[Any]:
     except ClientError as error:
         refusal = error.response["Error"]
         raise AwsError(_remedy(whose, refusal["Code"], refusal["Message"], error.operation_name)) from error
-    except BotoCoreError as error:
+    except (BotoCoreError, Boto3Error) as error:  # the latter of a download that broke off
         raise AwsError(_remedy(whose, type(error).__name__, str(error))) from error
     except KeyError as error:  # of botocore's parser, where the answer is none of AWS's
         raise AwsError(f"what answers for {service} is not AWS: no {error} in it; is there a proxy?") from error

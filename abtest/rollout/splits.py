@@ -33,8 +33,9 @@ class Routes:
 
 @dataclass(frozen=True)
 class History:
-    """``sets`` are the oldest first. ``since`` is when the rules came to split as they do now: a log has priorities
-    alone, so that requests before it cannot be told apart. None where that was always so.
+    """``sets`` are the oldest first, without weights where nobody knows the split. ``since`` is when the rules came to
+    split as they do now: a log has priorities alone, so that requests before it cannot be told apart. None where that
+    was always so.
     """
 
     sets: tuple[Set, ...]
@@ -63,14 +64,15 @@ def splits_of(history: Sequence[Update], like: Source, routes: Routes) -> Histor
     for update in (update for update in history if update.kind == "update" and update.ended):
         source = Source.from_engine(update.config, frozenset(), like.project, like.stack)
         experiment, _ = try_load(source)
-        if update.succeeded and routes_of(experiment).choosing != routes.choosing:
-            return History(tuple(reversed(sets)), sets[-1].ended if sets else None)
+        is_other = update.succeeded and routes_of(experiment).choosing != routes.choosing
         sets.append(
             Set(
                 started=update.started,
                 ended=update.ended or update.started,
-                weights=dict(experiment.weights) if update.succeeded else {},
+                weights=dict(experiment.weights) if update.succeeded and not is_other else {},
                 stickiness_seconds=experiment.stickiness_seconds,
             )
         )
+        if is_other:  # clients may still be stuck to what it gave them
+            return History(tuple(reversed(sets)), sets[-2].ended if len(sets) > 1 else update.ended)
     return History(tuple(reversed(sets)), None)

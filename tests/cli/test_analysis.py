@@ -5,33 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from abtest.cli import analysis
+from abtest.cli import analysis, evidence
 from abtest.cli.analysis import analysing, verdict
 from abtest.readout.files import LogsError
 from abtest.readout.statistics import ERROR_RATE
+from abtest.rollout.engine import EngineError
 from abtest.rollout.ramp import Verdict
 from abtest.rollout.schedule import Plan
 from abtest.rollout.stack_file import StackFile
-from tests.configs import config, experiment
-from tests.readout.tables import metrics, read, table
+from tests.configs import config, experiment, write_stack
+from tests.readout.tables import metrics, question, read, table
 from tests.rollout.test_status import NOW, update
 
+STACK = """\
+config:
+  aws:region: us-east-1
+  abtest:weights: {a: 50, b: 50}
+  abtest:guardrails: {metrics: {errorRate: {worseBy: 0.005}}}
+  abtest:variants:
+    a: {port: 8080, targets: {external: ip}}
+    b: {port: 8080, targets: {external: ip}}
+"""
 PLAN = Plan(variant="b", shares=(Fraction(1, 10), Fraction(1, 4)), bake_seconds=600, start={"a": 1, "b": 0})
 
 
 def judged(clients: int = 1000, b_fails: float = 0.0, limit: float = 0.005, **changes: Any) -> Verdict:
     found = table({"a": metrics(1000), "b": metrics(clients, failing=b_fails)}, **changes)
-    return verdict(read(found, judged=(ERROR_RATE,)), "b", {ERROR_RATE.name: limit})
+    return verdict(read(found, judged=(ERROR_RATE,)), "b", {"main split"}, {ERROR_RATE.name: limit})
 
 
 def test_what_is_certainly_past_the_limit_fails() -> None:
     found = judged(b_fails=0.2)
     assert found.says == "fail"
-    assert found.why.startswith("error rate +4.0 points [")
+    assert found.why.startswith("main split: error rate +4.0 points [")
     assert found.why.endswith("]; the limit is 0.5 points")
 
 
@@ -46,7 +57,7 @@ def test_no_harm_passes() -> None:
 def test_few_clients_are_no_data_however_bad_they_look() -> None:
     seen = {(0, "main split", "a"): 20, (0, "main split", "b"): 20}
     found = judged(clients=20, b_fails=1.0, first_seen=seen)
-    assert found == Verdict("no data", "b: no data: b has 20 clients, 50 are needed")
+    assert found == Verdict("no data", "b has 20 clients, 50 are needed")
 
 
 def test_a_split_that_is_off_proves_nothing() -> None:
@@ -100,3 +111,30 @@ def test_logs_are_read_now_and_then_and_what_cannot_be_read_is_no_data(monkeypat
     seldom = analysis._Seldom(ask, 60)
     assert [seldom().says, seldom().says] == ["pass", "pass"]
     assert seldom() == Verdict("no data", "no such bucket")
+
+
+def test_without_its_history_a_ramp_has_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The split would have to be guessed."""
+
+    def refusing(*_: object) -> None:
+        raise EngineError("the backend does not answer")
+
+    monkeypatch.setattr(evidence, "PulumiEngine", refusing)
+    stack = write_stack(tmp_path, STACK)
+    with analysing(StackFile.read(str(stack)), PLAN, (), (str(tmp_path),)) as analyse:
+        assert analyse is not None
+        assert analyse() == Verdict("no data", "the backend does not answer")
+
+
+def test_a_comparison_with_another_than_the_control_says_nothing_of_a_ramp() -> None:
+    weights = {"c": 60, "b": 40}
+    found = table({"c": metrics(1200), "b": metrics(800, failing=0.2)}, route="own")
+    readout = read(found, question(splits={"own": weights}), judged=(ERROR_RATE,))
+    assert readout.routes[0].effects[0].verdict == "worse"
+    assert verdict(readout, "b", {"own"}, {ERROR_RATE.name: 0.005}).says == "no data"
+
+
+def test_a_rule_with_weights_of_its_own_is_not_the_ramps() -> None:
+    found = table({"a": metrics(1000), "b": metrics(1000, failing=0.2)}, route="own")
+    readout = read(found, question(splits={"own": {"a": 50, "b": 50}}), judged=(ERROR_RATE,))
+    assert verdict(readout, "b", {"main split"}, {ERROR_RATE.name: 0.005}).says == "no data"

@@ -118,18 +118,18 @@ def test_a_fault_is_found_by_the_readout(capsys: Capsys, tmp_path: Path) -> None
     ran = run_here(capsys, "local", "--requests", "2000", *faults, "--access-log", str(tmp_path / "log"))
     assert ran.code == 0, "what is to fail is no failure"
     assert "b failed" not in ran.out
-    readout = ran.out.partition("\nReadout\n")[2].splitlines()
-    assert readout[0] == ("b is made worse on purpose (--fault): 25 % of its requests fail, and all take 80 ms longer")
-    assert readout[1].startswith("dev: b against a, ")
-    assert readout[2].startswith("b is worse: error rate +")
-    assert "mean latency +" in readout[2]
+    made, _, head, conclusion, *_ = ran.out.partition("\nReadout\n")[2].splitlines()
+    assert made == "b is made worse on purpose (--fault): 25 % of its requests fail, and all take 80 ms longer"
+    assert head.startswith("dev: b against a, ")
+    assert conclusion.startswith("b is worse: error rate +")
+    assert "mean latency +" in conclusion
 
 
 def test_without_a_fault_nothing_is_claimed(capsys: Capsys, tmp_path: Path) -> None:
     log = str(tmp_path / "log")
     ran = run_here(capsys, "local", "--requests", "2000", "--fault", "none", "--access-log", log)
     assert ran.code == 0
-    assert ran.out.partition("\nReadout\n")[2].splitlines()[1].startswith("b: no evidence of harm")
+    assert ran.out.partition("\nReadout\n")[2].splitlines()[2].startswith("b: no evidence of harm")
 
 
 def test_one_variant_is_worse_where_nobody_says(capsys: Capsys, tmp_path: Path) -> None:
@@ -353,7 +353,7 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_model_servers_end_with_the_process_that_started_them(tmp_path: Path, number: signal.Signals) -> None:
     serving = Serving(tmp_path)
     serving.waits_for("Ctrl-C ends it")

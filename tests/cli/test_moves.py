@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -314,7 +315,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return Look(shares=look(*given).shares, health=health, alarms=())
 
     monkeypatch.setattr(rollout, "look", as_told)
-    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setattr(moves.Interrupts, "wait", lambda *_: None)
     monkeypatch.setattr(rollout, "UNHEALTHY_LOOKS", 1)
     return found
 
@@ -356,6 +357,31 @@ def test_a_breach_may_hold_and_ends_with_3(stand: Stand, capsys: Capsys, seen: d
         "held: the traffic stays as it is; the same command goes on, abtest rollback takes it back"
     )
     assert stand.split == "a 70 %, b 30 %"
+
+
+@pytest.mark.parametrize(("says", "words"), [("pass", "analysis pass: fine"), ("no data", "never had data")])
+def test_a_ramp_says_what_the_logs_said(
+    stand: Stand, capsys: Capsys, seen: dict[str, Any], monkeypatch: pytest.MonkeyPatch, says: Any, words: str
+) -> None:
+    del seen
+    monkeypatch.setattr(ramp_module, "analysing", lambda *_: nullcontext(lambda: rollout.Verdict(says, "fine")))
+    ran = run_here(capsys, "ramp", "b", "--to", "20", "--bake", "0s", "--yes")
+    assert ran.code == 0
+    assert words in ran.out
+    assert "a bake of 0s sees little of its own step" in ran.out
+    assert stand.split == "a 80 %, b 20 %"
+
+
+def test_what_the_logs_find_past_a_limit_is_rolled_back(
+    stand: Stand, capsys: Capsys, seen: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del seen
+    found = rollout.Verdict("fail", "error rate +4 points [3, 5]; the limit is 0.5 points")
+    monkeypatch.setattr(ramp_module, "analysing", lambda *_: nullcontext(lambda: found))
+    ran = run_here(capsys, "ramp", "b", "--to", "30", "--bake", "0s", "--yes")
+    assert ran.code == 5
+    assert "breach: error rate +4 points [3, 5]; the limit is 0.5 points\n" in ran.out
+    assert stand.split == "a 100 %"
 
 
 def test_a_rollback_that_fails_is_tried_again(stand: Stand, capsys: Capsys, seen: dict[str, Any]) -> None:

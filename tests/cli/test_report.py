@@ -17,6 +17,8 @@ from moto import mock_aws
 
 from abtest.cli import evidence
 from abtest.experiment.engine_text import as_text
+from abtest.readout.sums import Sums
+from abtest.readout.table import Lines, Table
 from abtest.rollout.engine import EngineError, PulumiEngine, Update
 from tests.cli.commands import Ran, run_here
 from tests.configs import write_stack
@@ -113,7 +115,7 @@ def test_the_worse_variant_is_named_in_the_first_lines(report: Callable[..., Ran
     ran = report("--logs", log(tmp_path, lines()))
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.splitlines()[1].startswith("b is worse: error rate +20 points [")
-    assert "there is no history (the Pulumi CLI is not on PATH" in ran.out
+    assert "there is no history of the stack (the Pulumi CLI is not on PATH" in ran.out
 
 
 def test_replaced_target_groups_are_known_by_their_names(report: Callable[..., Ran], tmp_path: Path) -> None:
@@ -154,9 +156,21 @@ def test_outcomes_are_compared_too(report: Callable[..., Ran], tmp_path: Path) -
     rows = [f"1-{n:08x}-{n:024x},{int(n % 2 == 0)}" for n in range(400)]
     outcomes.write_text("\n".join(["trace_id,corrected", *rows]))
     options = ("--logs", log(tmp_path, lines(b_fails=0)), "--outcomes", str(outcomes))
-    assert report(*options).out.splitlines()[1].startswith("b is worse: corrected \N{MINUS SIGN}100 points")
+    minus = "\N{MINUS SIGN}100 points"
+    assert report(*options).out.splitlines()[1].startswith(f"b is different: corrected {minus}")
+    ran = report(*options, "--higher-is-better", "corrected")
+    assert ran.out.splitlines()[1].startswith(f"b is worse: corrected {minus}")
     ran = report(*options, "--lower-is-better", "corrected")
-    assert ran.out.splitlines()[1].startswith("b is better: corrected \N{MINUS SIGN}100 points")
+    assert ran.out.splitlines()[1].startswith(f"b is better: corrected {minus}")
+    ran = report(*options, "--lower-is-better", "corect")
+    assert ran.err == "error: --lower-is-better corect: there is no such outcome; there are corrected\n"
+
+
+def test_an_outcome_of_which_nothing_joined_is_not_compared(report: Callable[..., Ran], tmp_path: Path) -> None:
+    outcomes = tmp_path / "outcomes.csv"
+    outcomes.write_text("trace_id,clicked\n1-0-0,1\n")
+    found = json.loads(report("--logs", log(tmp_path, lines()), "--outcomes", str(outcomes), "--format", "json").out)
+    assert [each["metric"] for each in found["routes"][0]["effects"]][-1] == "bytes"
 
 
 # The history ----------------------------------------------------------------------------------------------------------
@@ -170,6 +184,29 @@ def test_the_splits_come_from_the_history(report: Callable[..., Ran], tmp_path: 
     assert [each["weights"] for each in found["periods"]] == [{"a": 90, "b": 10}, {"a": 50, "b": 50}]
     assert found["conclusions"][0]["standing"] == "worse"
     assert found["lines"]["foreign"] == 0
+
+
+def test_a_retired_variant_is_known_from_the_history(
+    report: Callable[..., Ran], stack: Path, tmp_path: Path, engine: Standing
+) -> None:
+    engine.updates = (update(5, a=100), update(-1, a=50, b=50))
+    stack.write_text(STACK.replace("{a: 50, b: 50}", "{a: 100}").replace("    b: {port", "    c: {port"))
+    ran = report("--logs", log(tmp_path, [each.replace("-1a2b3c4/6d", "-7654321/6d") for each in lines()]))
+    assert "b is worse: error rate +20 points" in ran.out
+
+
+def test_what_was_said_of_the_split_holds_without_asking_the_stack(
+    report: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evidence, "PulumiEngine", _interrupted)
+    ran = report("--logs", log(tmp_path, lines(elb="app/other/0123456789abcdef")), "--weights", "a=50,b=50")
+    assert "b is worse" in ran.out
+
+
+def test_a_file_that_is_named_twice_counts_once(report: Callable[..., Ran], tmp_path: Path) -> None:
+    file = log(tmp_path, lines())
+    found = json.loads(report("--logs", file, "--logs", "access.log", "--logs", "*.log", "--format", "json").out)
+    assert found["lines"]["parsed"] == 400
 
 
 def test_another_load_balancers_lines_are_foreign(report: Callable[..., Ran], tmp_path: Path, engine: Standing) -> None:
@@ -187,6 +224,21 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.setenv(name, "testing")
     with mock_aws():
         yield boto3.client("s3", region_name="us-east-1")
+
+
+def test_metrics_of_your_own_are_shown(
+    report: Callable[..., Ran], engine: Standing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CloudWatch itself is tested in tests/readout; here it is what the command makes of it."""
+    engine.updates = (update(-1, a=50, b=50),)
+    cells = {
+        (0, "all routes", name): {"errors": Sums(n=100, y=1), "Ranker/Clicks": Sums(n=50, y=clicks)}
+        for name, clicks in (("a", 5), ("b", 10))
+    }
+    monkeypatch.setattr("abtest.readout.cloudwatch.read_cloudwatch", lambda *_, **__: Table(lines=Lines(), cells=cells))
+    ran = report("--cloudwatch", "--metric", "Ranker/Clicks")
+    (row,) = [line.split("│") for line in ran.out.splitlines() if line.startswith("Ranker/Clicks")]
+    assert [cell.strip() for cell in row[1:]] == ["0.1", "0.2"]
 
 
 def test_the_stacks_own_bucket_is_read_where_nobody_says(
@@ -231,12 +283,22 @@ def test_a_bucket_that_is_not_there_is_named(report: Callable[..., Ran], s3: Any
         (("--from", "noon"), '"noon" is no time; write one such as 2026-11-22'),
         (("--from", "2999-01-01"), "--from 2999-01-01T00:00Z is not before --to"),
         (("--since", "1h", "--from", "2026-11-22"), "give either --since or --from"),
-        (("--weights", "a:90"), '"a:90" are no weights; write them such as a=90,b=10'),
+        (("--weights", "a:90"), '"a:90" is no split; write two variants or more, each once, such as a=90,b=10'),
+        (("--weights", "a=90"), '"a=90" is no split'),
+        (("--weights", "a=90,b=0"), '"a=90,b=0" is no split'),
+        (("--weights", "a=90,b=10,a=5"), '"a=90,b=10,a=5" is no split'),
+        (("--weights", f"a={'9' * 400},b=1"), "is no split"),
+        (("--from", "0001-01-01T00:00+14:00"), '"0001-01-01T00:00+14:00" is no time'),
+        (("--cloudwatch", "--by", "path"), "CloudWatch knows no requests"),
+        (("--slower-than", "inf"), "inf is not in the range"),
         (("--weights", "a=90,c=10"), "error: --weights: there is no variant c; there are a, b"),
         (("--cloudwatch", "--logs", "x"), "CloudWatch knows no requests"),
-        (("--cloudwatch",), "error: the stack test is not deployed, so CloudWatch has nothing of it"),
+        (
+            ("--cloudwatch",),
+            "error: CloudWatch is asked for a load balancer, and none is known: the Pulumi CLI is not on PATH",
+        ),
         (("--metric", "Ranker/Clicks"), "--metric goes with --cloudwatch"),
-        (("--lower-is-better", "x"), "--lower-is-better goes with --outcomes"),
+        (("--lower-is-better", "x"), "--higher-is-better and --lower-is-better go with --outcomes"),
         (("--slower-than", "0"), "0.0 is not in the range"),
         (("--watch", "5"), "--watch shows text on a terminal"),
     ],
@@ -248,9 +310,15 @@ def test_a_mistake_is_one_message(report: Callable[..., Ran], options: tuple[str
     assert "Traceback" not in ran.err
 
 
-def test_accesslogs_that_are_not_deployed_yet_are_told(report: Callable[..., Ran], stack: Path) -> None:
+def test_why_the_bucket_is_not_known_is_told(
+    report: Callable[..., Ran], stack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stack.write_text(f"{STACK}  abtest:accessLogs: {{}}\n")
-    assert "the stack test is not deployed with abtest:accessLogs yet: pulumi up" in report().err
+    assert "the bucket of the access logs is not known: the Pulumi CLI is not on PATH" in report().err
+    standing = Standing()
+    monkeypatch.setattr(evidence, "PulumiEngine", lambda *_: standing)
+    monkeypatch.setattr(Standing, "outputs", lambda _: {"listener_arn": LISTENER})
+    assert "is not known: the stack is deployed without abtest:accessLogs; pulumi up" in report().err
 
 
 def test_outcomes_that_cannot_be_used_are_one_message(report: Callable[..., Ran], tmp_path: Path) -> None:
@@ -273,7 +341,7 @@ def test_a_watch_reads_anew(report: Callable[..., Ran], tmp_path: Path, monkeypa
     assert ran.out.index("b: no evidence of harm") < ran.out.index("b is worse")
 
 
-def _interrupted() -> None:
+def _interrupted(*_: object) -> None:
     raise KeyboardInterrupt
 
 
@@ -286,4 +354,4 @@ def test_an_engine_that_cannot_be_asked_is_no_reason_to_stop(
     monkeypatch.setattr(evidence, "PulumiEngine", refusing)
     ran = report("--logs", log(tmp_path, lines()))
     assert ran.code == 0
-    assert "there is no history (the backend does not answer)" in ran.out
+    assert "there is no history of the stack (the backend does not answer)" in ran.out

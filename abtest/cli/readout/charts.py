@@ -148,7 +148,7 @@ def _svg(name: str, title: str, description: str, drawn: Iterable[str]) -> str:
 
 
 def _time_scale(start: datetime, end: datetime) -> _Scale:
-    return _Scale(start.timestamp(), max(end.timestamp(), start.timestamp() + 60), _LEFT, _END)
+    return _Scale(start.timestamp(), max(end.timestamp(), start.timestamp() + 1), _LEFT, _END)
 
 
 def _value_scale(low: float, high: float) -> _Scale:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from abtest.readout.readout import Readout
     from abtest.readout.route import RouteReadout
 
-__all__ = ["show", "shown"]
+__all__ = ["brief", "show", "shown"]
 
 STYLES = {"worse": "bold red", "better": "bold green", "different": "bold yellow", "no verdict": "bold red"}
 LEVELS = {"fine": "green", "look": "yellow", "broken": "bold red"}
@@ -54,6 +54,22 @@ def shown(readout: Readout, by: Collection[By] = ()) -> Iterator[RenderableType]
         yield _breakdown(name, readout.breakdowns.get(name, ()))
     yield Text()
     yield from _rest(readout)
+
+
+def brief(readout: Readout) -> Iterator[RenderableType]:
+    """What fits on a screen that is looked at again and again: verdicts, what is not fine, differences."""
+    from rich.text import Text
+
+    yield Text(f"{figures.headline(readout)}, {figures.span(readout.asked)}", style="bold")
+    for each in readout.conclusions:
+        yield Text(each.text, style=STYLES.get(each.standing, "bold"))
+    for finding in readout.health:
+        if finding.level != "fine":
+            yield Text(f"{figures.MARKS[finding.level]}: {finding.text}", style=LEVELS[finding.level])
+    for route in readout.routes:
+        for variant in route.variants[1:] if route.effects else ():
+            yield Text()
+            yield _effects(route, variant.name)
 
 
 def _health(readout: Readout) -> Table:
