@@ -51,12 +51,13 @@ Arms = dict[str, dict[str, Sums]]
 @dataclass(frozen=True, kw_only=True)
 class World:
     """What is true. The looks are shared out evenly over periods, each with weights of its own, and with an error rate
-    that is so many times the usual.
+    that is so many times the usual; that of a client's first request is ``times_first`` as high.
     """
 
     clients: int
     periods: Sequence[Weights]
     times_errors: Sequence[float] = (1.0,)
+    times_first: float = 1.0
     error_rate: float = 0.01
     harm: float = 0.0
 
@@ -80,15 +81,19 @@ def experiment(rng: np.random.Generator, world: World) -> list[Look]:
     has_b = rng.random(clients) < np.array([w["b"] / sum(w.values()) for w in world.periods])[first // each]
     rate = _alike(rng, np.where(has_b, world.error_rate + world.harm, world.error_rate))[client]
     seconds = rng.lognormal(math.log(0.1) + rng.normal(0, 0.4, clients)[client], 0.8)
+    times = np.array(world.times_errors)[look // each]
+    times[np.cumsum(requests) - requests] *= world.times_first
     values = {
-        ERROR_RATE.name: rng.random(len(client)) < rate * np.array(world.times_errors)[look // each],
+        ERROR_RATE.name: rng.random(len(client)) < rate * times,
         SLOW.name: seconds > 0.5,
         LATENCY.name: seconds,
         BYTES.name: rng.lognormal(7 + rng.normal(0, 0.3, clients)[client], 1.0),
         CLICKS.name: rng.random(len(client)) < _alike(rng, np.full(clients, 0.1))[client],
     }
-    cells = client * LOOKS + look
-    arms = _arms(cells, values, has_b, each)
+    # In a later period a client is stuck to what it got, and does not count.
+    free = look // each == (first // each)[client]
+    cells = (client * LOOKS + look)[free]
+    arms = _arms(cells, {metric: value[free] for metric, value in values.items()}, has_b, each)
     new = {name: np.bincount(first[has_b == is_b], minlength=LOOKS) for name, is_b in (("a", False), ("b", True))}
     ends = [[min(look, (period + 1) * each - 1) for period in range(look // each + 1)] for look in range(LOOKS)]
     return [
@@ -192,8 +197,8 @@ WORLDS = {
     "90/10, 2,000 clients": World(clients=2000, periods=[{"a": 90, "b": 10}]),
     "50/50, 2,000 clients": World(clients=2000, periods=[{"a": 50, "b": 50}]),
     "90/10, error rate 0.2 %, 5,000 clients": World(clients=5000, periods=[{"a": 90, "b": 10}], error_rate=0.002),
-    "90/10, then 50/50 with twice the errors, 2,000 clients": World(
-        clients=2000, periods=[{"a": 90, "b": 10}, {"a": 50, "b": 50}], times_errors=(1, 2)
+    "90/10, then 50/50 with twice the errors, twenty times as many at first requests, 2,000 clients": World(
+        clients=2000, periods=[{"a": 90, "b": 10}, {"a": 50, "b": 50}], times_errors=(1, 2), times_first=20
     ),
 }
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from abtest.readout.files import LogsError, find
 from abtest.readout.health import Finding
-from abtest.readout.periods import Set, periods
+from abtest.readout.periods import Period, Set, periods
 from abtest.readout.question import Question, Unit
 from abtest.readout.readout import Readout, read_out
 from abtest.readout.statistics import BYTES, ERROR_RATE, LATENCY, Design, Metric, outcome, slower_than
@@ -166,11 +166,15 @@ class _Evidence:
 
     def read(self) -> Readout:
         start, end = self.asked.window()
-        question = self._question(start, end)
-        table, source = self._table(question, end)
+        found = periods(self.stands.history.sets, start, end)
+        # Whether a client is new is known from what was before.
+        before = timedelta(seconds=max((period.earlier_stickiness for period in found), default=0))
+        since = start - before if start > _EVER else _EVER
+        question = self._question(found, None if self.asked.is_of_files else since)
+        table, source = self._table(question, since, end)
         experiment = self.file.experiment
         limits = experiment.guardrails.metrics if experiment.guardrails else None
-        found = read_out(
+        readout = read_out(
             table,
             question,
             stack=self.file.stack,
@@ -180,21 +184,19 @@ class _Evidence:
             source=source,
             asked=(start, end) if start > _EVER else (table.window or (end, end)),
         )
-        return _with(found, self.stands.finding) if self.stands.finding else found
+        return _with(readout, self.stands.finding) if self.stands.finding else readout
 
-    def _question(self, start: datetime, end: datetime) -> Question:
-        routes, found = routes_of(self.file.experiment), periods(self.stands.history.sets, start, end)
-        # Whether a client is new is known from what was before.
-        before = timedelta(seconds=max((period.earlier_stickiness for period in found), default=0))
+    def _question(self, asked: Sequence[Period], logs_from: datetime | None) -> Question:
+        routes = routes_of(self.file.experiment)
         return Question(
-            periods=found,
+            periods=asked,
             variants=self._variants(),
             routes=routes.names,
             splits=routes.splits,
             load_balancer=self.stands.load_balancer,
             unit=self.asked.unit,
             slower_than=(self.asked.slower_than or _slow(self.file.experiment),),
-            logs_from=start - before if start > _EVER else None,
+            logs_from=logs_from,
             outcomes=self.asked.outcomes,
             by_path=self.asked.by_path,
         )
@@ -227,13 +229,13 @@ class _Evidence:
 
     # Sources ----------------------------------------------------------------------------------------------------------
 
-    def _table(self, question: Question, end: datetime) -> tuple[Table, str]:
+    def _table(self, question: Question, start: datetime, end: datetime) -> tuple[Table, str]:
         """What was read, and in words where from."""
         if self.asked.cloudwatch:
             return self._cloudwatch(question), "CloudWatch"
         from abtest.readout.logs import read_logs
 
-        places, start = self.asked.logs or (self._bucket(),), question.logs_from or _EVER
+        places = self.asked.logs or (self._bucket(),)
         found = (
             file
             for place in places

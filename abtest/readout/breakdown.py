@@ -33,7 +33,7 @@ def breakdowns(table: Table) -> dict[By, tuple[Row, ...]]:
     return {
         "route": _counted(table, lambda route, _: route or "(no rule)", errors=True),
         "hour": _summed(sorted(hours, key=lambda item: item[0])),
-        "status": _counted(table, lambda _, status: str(status), errors=False),
+        "status": _counted(table, lambda _, status: f"{status:03}", errors=False),
         "path": _summed(table.paths.items()),
     }
 
@@ -63,8 +63,8 @@ def _summed(cells: Iterable[tuple[tuple[str, str], Mapping[str, Sums]]]) -> tupl
     for cell, metrics in cells:
         for name, sums in metrics.items():
             found[cell][name] = found[cell].get(name, Sums()) + sums
-    keys = list(dict.fromkeys(key for key, _ in found))
-    in_order = sorted(found, key=lambda cell: keys.index(cell[0]))
+    places = {key: n for n, key in enumerate(dict.fromkeys(key for key, _ in found))}
+    in_order = sorted(found, key=lambda cell: places[cell[0]])
     requests = {cell: round(found[cell][ERRORS].n) for cell in in_order}
     return tuple(
         Row(

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from abtest.readout.periods import Period
 from abtest.readout.question import Question
+from abtest.readout.steps import step_seconds
 from abtest.readout.sums import Sums
 from abtest.readout.table import ERRORS, LATENCY, POSITIONS, Cell, Lines, Step, Table, Targets, slower_than
 
@@ -74,20 +75,23 @@ def read_cloudwatch(
     answers = {status: _Series(_NAMESPACE, f"HTTPCode_ELB_{status}_Count", balancer) for status in _OWN_ANSWERS}
     window = _Window.over(question.periods, datetime.now(UTC))
     found = _Found(window=window, points=_ask(cloudwatch, [*answers.values(), *chain(*asked.values())], window))
+    traffic = found.traffic(asked.values())
+    length = question.step_seconds or step_seconds(traffic, window.seconds)
     cells: dict[Cell, Mapping[str, Sums]] = {}
     steps: dict[Step, Mapping[str, Sums]] = {}
     so_far: dict[Step, Mapping[str, Sums]] = {}
     for variant, each in asked.items():
         for (number, at), sums in found.sums(each):
             cell = (number, ALL_ROUTES, variant)
-            step = (*cell, _floor(at, question.step_seconds))
+            step = (*cell, _floor(at, length))
             _add(cells, cell, sums)
             _add(steps, step, sums)
             so_far[step] = cells[cell]
     return Table(
         lines=Lines(),
-        window=found.traffic(asked.values()),
+        window=traffic,
         cells=cells,
+        step_seconds=length,
         steps=steps,
         so_far=so_far,
         described={variant: quantiles for variant, each in asked.items() if (quantiles := found.quantiles(each))},

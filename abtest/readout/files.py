@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from glob import glob
@@ -59,11 +60,20 @@ def find(places: Iterable[str], start: datetime, end: datetime) -> list[Path]:
 
 
 def _at(place: str) -> list[Path]:
+    try:
+        return _named(place)
+    except OSError as error:
+        raise LogsError(f"{error.filename or place}: cannot be read: {error.strerror}") from error
+    except RuntimeError as error:  # ~somebody
+        raise LogsError(f"{place}: {error}") from error
+
+
+def _named(place: str) -> list[Path]:
     path = Path(place).expanduser()
     if path.is_file():
         return [path]
     if path.is_dir():
-        files = [file for file in path.rglob("*") if file.name.endswith(_ENDINGS) and file.is_file()]
+        files = [file for file in _below(path) if file.name.endswith(_ENDINGS) and file.is_file()]
         if not files:
             raise LogsError(f"{place}: no file below this folder ends in {' or '.join(_ENDINGS)}")
         return files
@@ -71,6 +81,16 @@ def _at(place: str) -> list[Path]:
     if not files:
         raise LogsError(f"{place}: there is no such file or folder, and no file matches it as a pattern")
     return files
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Raises OSError for a folder that cannot be read: its logs would be missed."""
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for here, _, names in os.walk(folder, onerror=fail):
+        yield from (Path(here) / name for name in names)
 
 
 def _is_within(file: Path, start: datetime, end: datetime) -> bool:

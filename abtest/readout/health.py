@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from abtest.readout.question import Question
@@ -33,7 +33,7 @@ class SplitCheck:
     chose, or requests where there is no stickiness; ``stray`` are those with a variant of weight 0.
 
     ``p_value`` is for a single look; ``log_evidence`` for any number of them, ``is_off`` from it. They are None where
-    requests of clients that keep their variant are all that the source counts, or nobody chose.
+    requests of clients that keep their variant are all that the source counts, or too few chose to tell.
     """
 
     counted: Literal["clients", "requests", "choices"]
@@ -62,8 +62,8 @@ def has_clients(table: Table) -> bool:
     return any(sums.units for metrics in table.cells.values() for sums in metrics.values())
 
 
-def split_of(table: Table, question: Question, route: str) -> tuple[Split | None, SplitCheck]:
-    """What a verdict needs of the split, and what a reader does."""
+def split_of(table: Table, question: Question, route: str, enough: int) -> tuple[Split | None, SplitCheck]:
+    """What a verdict needs of the split, and what a reader does. Below ``enough`` clients no split is called good."""
     chosen = [
         (question.weights(period, route), _of_period(table.first_seen, number, route))
         for number, period in enumerate(question.periods)
@@ -75,20 +75,26 @@ def split_of(table: Table, question: Question, route: str) -> tuple[Split | None
     split = check_split(chosen)
     if split is None:
         return None, _unchecked(table, question, route, counted)
-    sure = f"p {_p(split.p_value)} for a single look"
-    if split.is_off():
-        sure = f"{_times(split.log_evidence)} times likelier under another split; {sure}"
     check = SplitCheck(
         counted=counted,
         seen=split.seen,
         expected=split.expected,
         stray=split.stray,
+        text=f"too few to tell whether the {split_sentence(split, counted)}",
+    )
+    if not split.is_off() and sum(split.seen.values()) < enough:
+        return split, check
+    sure = f"p {_p(split.p_value)} for a single look"
+    if split.is_off():
+        sure = f"{_times(split.log_evidence)} times likelier under another split; {sure}"
+    told = replace(
+        check,
         p_value=split.p_value,
         log_evidence=split.log_evidence,
         is_off=split.is_off(),
         text=f"{split_sentence(split, counted)} ({sure})",
     )
-    return split, check
+    return split, told
 
 
 def _of_period(counts: Mapping[tuple[int, str, str], int], number: int, route: str) -> dict[str, int]:
@@ -109,9 +115,12 @@ def _unchecked(
         for variant, weight in weights.items():
             share = weight / sum(weights.values()) if weight else 0.0
             expected[variant] = expected.get(variant, 0.0) + share * sum(found.values())
+    if route in table.stuck or route in table.untold:
+        why = "no client is known to have chosen since the split changed"
+        return SplitCheck(counted=counted, text=f"split is not checked: {why}")
     if not seen.total():
         return SplitCheck(counted=counted, text=split_sentence(None))
-    why = "no client chose anew in this window" if has_clients(table) else "the source knows no clients"
+    why = "no client chose in this window" if has_clients(table) else "the source knows no clients"
     return SplitCheck(
         counted="requests", seen=seen, expected=expected, text=f"split is not checked: {why}; shares are of requests"
     )
@@ -131,6 +140,7 @@ def findings(table: Table, question: Question, splits: Mapping[str, SplitCheck],
         *_traffic(table),
         *_splits(splits),
         *_lines(table),
+        *_stuck(table, question),
         *_failures(table, splits.keys(), stack),
         *_targets(table),
         *_mixed(table, question),
@@ -169,6 +179,12 @@ def _lines(table: Table) -> Iterator[Finding]:
             text=f"{lines.parsed:,} lines parsed, {lines.skipped:,} skipped (no access log line), "
             f"{lines.foreign:,} foreign (of another load balancer)",
         )
+    if len(lines.load_balancers) > 1:
+        yield Finding(
+            level="broken",
+            text=f"lines of several load balancers, whose variants are mixed here: {', '.join(lines.load_balancers)}; "
+            "give the logs of one, or a stack that is deployed",
+        )
     for file in lines.unreadable:
         yield Finding(level="broken", text=f"left out, cannot be read to its end: {file}")
     for arn, count in lines.unknown.items():
@@ -176,6 +192,21 @@ def _lines(table: Table) -> Iterator[Finding]:
     if lines.outside:
         yield Finding(
             level="fine", text=f"{_requests(lines.outside)} left out: outside of the window, or while an update ran"
+        )
+
+
+def _stuck(table: Table, question: Question) -> Iterator[Finding]:
+    stuck, untold = (sum(each.values()) for each in (table.stuck, table.untold))
+    if stuck:
+        yield Finding(
+            level="fine", text=f"{_requests(stuck)} left out: of clients that had chosen before the split changed"
+        )
+    if untold:
+        seconds = max(period.earlier_stickiness for period in question.periods)
+        yield Finding(
+            level="look",
+            text=f"{_requests(untold)} left out: their clients may have chosen before the split changed, and the logs "
+            f"begin less than the stickiness, {seconds:,} s, before that; add earlier ones, or ask for a longer window",
         )
 
 

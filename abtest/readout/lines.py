@@ -39,8 +39,8 @@ _PERIODS = """
 _LINES = """
     CREATE TABLE lines (
         is_entry BOOLEAN, is_own BOOLEAN, received TIMESTAMP, period USMALLINT, unit UBIGINT, priority INTEGER,
-        variant VARCHAR, unknown_group VARCHAR, status SMALLINT, milliseconds BIGINT, bytes BIGINT,
-        path VARCHAR, trace UBIGINT
+        variant VARCHAR, unknown_group VARCHAR, load_balancer VARCHAR, status SMALLINT, milliseconds BIGINT,
+        bytes BIGINT, path VARCHAR, trace UBIGINT
     )
 """
 
@@ -54,6 +54,7 @@ _TEXT = """
     )
 """
 _COUNT = "SELECT count(*) FROM {text}"
+# The load balancer logs a status of 000 as well. Source: ALB guide, "Troubleshoot your Application Load Balancers".
 _READ = """
     INSERT INTO lines
     WITH parts AS (
@@ -88,11 +89,12 @@ _READ = """
         SELECT
             coalesce(
                 is_form AND received IS NOT NULL AND priority BETWEEN -1 AND 50000
-                    AND status BETWEEN 100 AND 999 AND bytes >= 0
+                    AND status BETWEEN 0 AND 999 AND bytes >= 0
                     AND request_seconds + target_seconds + response_seconds IS NOT NULL,
                 false
             ) AS is_entry,
             coalesce(load_balancer = $load_balancer, true) AS is_own,
+            CASE WHEN $load_balancer IS NULL THEN load_balancer END AS load_balancer,
             received,
             CASE WHEN $with_agent THEN hash(address, agent) ELSE hash(address) END AS unit,
             priority,
@@ -104,7 +106,9 @@ _READ = """
             END AS milliseconds,
             bytes,
             CASE WHEN $with_path
-                THEN regexp_extract(request, '^[^ ]+ [a-z]+://[^/?]*([^?]*?)([?].*)? [^ ]+$', 1)
+                THEN regexp_extract(
+                    split_part(regexp_replace(request, ' [^ ]*$', ''), '?', 1), '^[^ ]+ [a-z]+://[^/]*(.*)$', 1
+                )
             END AS path,
             CASE WHEN $with_trace THEN trace_of(header) END AS trace
         FROM fields
@@ -113,7 +117,7 @@ _READ = """
         is_entry, is_own, received, number, unit, priority,
         coalesce(by_arn.variant, by_name.variant, by_stem.variant) AS known,
         CASE WHEN known IS NULL AND entries.target_group <> '-' THEN entries.target_group END,
-        status, milliseconds, bytes, path, trace
+        load_balancer, status, milliseconds, bytes, path, trace
     FROM entries
     LEFT JOIN periods ON received >= begins AND received < ends
     LEFT JOIN groups AS by_arn ON by_arn.target_group = entries.target_group

@@ -30,14 +30,21 @@ def read_logs(files: Sequence[Path], question: Question) -> Table:
 
     Raises LogsError for files that cannot be read, and for outcomes that cannot be used.
     """
+    try:
+        return _read_whole(files, question)
+    except duckdb.Error as error:
+        raise LogsError(f"the logs cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def _read_whole(files: Sequence[Path], question: Question) -> Table:
     gzip = {file: is_gzip(file) for file in files}
     packed, plain = ([file for file in files if gzip[file] == wanted] for wanted in (True, False))
     try:
         return _read(plain, packed, question)
-    except duckdb.IOException as error:
+    except duckdb.IOException:
         reasons = dict(_why_broken(packed))
         if not reasons:
-            raise LogsError(str(error)) from error
+            raise
     table = _read(plain, [file for file in packed if file not in reasons], question)
     broken = tuple(f"{file}: {reason}" for file, reason in reasons.items())
     return replace(table, lines=replace(table.lines, unreadable=broken))

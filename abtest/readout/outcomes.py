@@ -73,12 +73,14 @@ def load(connection: duckdb.DuckDBPyConnection, file: Path, question: Question) 
     """Make the view ``outcomes``. Raises LogsError for a file that has none that can be used."""
     if file.suffix not in _ROWS:
         raise LogsError(f"{file}: outcomes are read from files that end in {', '.join(_ROWS)}")
-    if not file.is_file():
-        raise LogsError(f"{file}: there is no such file")
     try:
+        if not file.is_file():
+            raise LogsError(f"{file}: there is no such file")
         _load(connection, file)
         names = [name for (name,) in connection.execute("SELECT DISTINCT name FROM outcomes ORDER BY ALL").fetchall()]
-    except duckdb.Error as error:
+    except OSError as error:
+        raise LogsError(f"{file}: cannot be read: {error.strerror}") from error
+    except (duckdb.Error, csv.Error) as error:
         raise LogsError(f"{file}: cannot be read: {str(error).splitlines()[0]}") from error
     if len(names) > MOST_NAMES:
         raise LogsError(f"{file}: has outcomes of {len(names):,} names, {MOST_NAMES} at most can be compared")

@@ -42,7 +42,8 @@ def differences(
     """From the first step on that has data. What the last one says is what the report says."""
     so_far: dict[int, dict[str, Sums]] = defaultdict(dict)
     for (number, start), found in _by_step(table.so_far, route):
-        so_far[number].update({name: found[name][metric.name] for name in found if metric.name in found[name]})
+        names = question.choices(question.periods[number], route) & found.keys()
+        so_far[number].update({name: found[name][metric.name] for name in names if metric.name in found[name]})
         pairs = [(each.get(control, Sums()), each.get(variant, Sums())) for each in so_far.values()]
         seen = compare(metric, control, variant, pairs, design)
         if seen.difference and seen.always:
@@ -104,5 +105,5 @@ def _by_step(
 
 
 def _end(table: Table, question: Question, number: int, start: datetime) -> datetime:
-    ends = [start + timedelta(seconds=question.step_seconds), question.periods[number].end]
+    ends = [start + timedelta(seconds=table.step_seconds), question.periods[number].end]
     return min(*ends, *(table.window[1:] if table.window else ()))

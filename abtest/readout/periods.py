@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import pairwise
 
 __all__ = ["Period", "Set", "periods"]
 
@@ -21,8 +22,8 @@ class Set:
 
 @dataclass(frozen=True, kw_only=True)
 class Period:
-    """A time in which one split held. ``earlier_stickiness`` is how long clients may still be stuck to what the split
-    before it gave them; 0 where nobody was stuck.
+    """A time in which one split held. ``earlier_stickiness`` is how long clients keep what earlier splits gave them:
+    the longest of those that may still hold at the start; 0 where nobody can be stuck any more.
     """
 
     start: datetime
@@ -60,5 +61,12 @@ def _cut(changes: list[Set], start: datetime, end: datetime) -> Iterator[Period]
                 end=until,
                 weights=found.weights,
                 stickiness_seconds=found.stickiness_seconds,
-                earlier_stickiness=changes[n - 1].stickiness_seconds if n else 0,
+                earlier_stickiness=max(_stuck(changes[: n + 1], since), default=0),
             )
+
+
+def _stuck(changes: Iterable[Set], at: datetime) -> Iterator[int]:
+    """The stickiness of those before the last one that some client may still be stuck to."""
+    for earlier, later in pairwise(changes):
+        if later.ended + timedelta(seconds=earlier.stickiness_seconds) > at:
+            yield earlier.stickiness_seconds

@@ -12,6 +12,7 @@ from abtest.readout import outcomes
 from abtest.readout.lines import NO_RULE, utc
 from abtest.readout.periods import Period
 from abtest.readout.question import Question
+from abtest.readout.steps import step_seconds
 from abtest.readout.sums import Sums
 from abtest.readout.table import (
     BYTES,
@@ -51,7 +52,7 @@ _REQUESTS = """
 _CHOSEN = """
     CREATE VIEW chosen AS
     SELECT *, time_bucket(to_seconds({step}), received, TIMESTAMP '2000-01-01') AS step
-    FROM requests JOIN compared USING (period, route) WHERE variant IS NOT NULL
+    FROM requests JOIN compared USING (period, route) ANTI JOIN stuck USING (period, unit) WHERE variant IS NOT NULL
 """
 
 
@@ -70,16 +71,22 @@ def summarise(connection: DuckDBPyConnection, question: Question) -> Table:
     pairs = {"periods": [number for number, _ in compared], "routes": [route for _, route in compared]}
     connection.execute(_COMPARED, pairs)
     connection.execute(_REQUESTS)
-    connection.execute(_CHOSEN.format(step=question.step_seconds))
+    window = _window(connection)
+    step = question.step_seconds or step_seconds(window)
+    stuck, untold = _stuck(connection, question)
+    connection.execute(_CHOSEN.format(step=step))
     joined = outcomes.join(connection) if question.outcomes else None
     steps, so_far = _steps(connection, question, joined)
     cells = {(period, route, variant): sums for (period, route, variant, _), sums in so_far.items()}
     return Table(
         lines=lines,
-        window=_window(connection),
+        window=window,
         cells=cells,
+        stuck=stuck,
+        untold=untold,
         first_seen=_first_seen(connection, question, cells),
         mixed=_mixed(connection),
+        step_seconds=step,
         steps=steps,
         so_far=so_far,
         latencies=_latencies(connection),
@@ -107,6 +114,9 @@ _UNKNOWN = """
     SELECT unknown_group, count(*) FROM lines WHERE is_entry AND is_own AND unknown_group IS NOT NULL
     GROUP BY ALL ORDER BY 2 DESC, 1
 """
+_BALANCERS = """
+    SELECT DISTINCT load_balancer FROM lines WHERE is_entry AND load_balancer IS NOT NULL ORDER BY ALL
+"""
 
 
 def _lines(connection: DuckDBPyConnection) -> Lines:
@@ -117,6 +127,7 @@ def _lines(connection: DuckDBPyConnection) -> Lines:
         skipped=skipped,
         outside=outside,
         unknown=dict(_rows(connection, _UNKNOWN)),
+        load_balancers=tuple(name for (name,) in _rows(connection, _BALANCERS)),
     )
 
 
@@ -150,15 +161,25 @@ def _not_randomised(connection: DuckDBPyConnection) -> dict[str, int]:
 
 # Choices --------------------------------------------------------------------------------------------------------------
 
-# The first request of a unit in the period, on whatever route: its cookie is good for other routes too.
+_STUCK = "CREATE TABLE stuck (period USMALLINT, unit UBIGINT, was_seen BOOLEAN)"
+# A unit that was seen since stuck_since, on whatever route, may have a cookie of an earlier split, which is good for
+# other routes too. Where the logs begin too late to tell, that are all that were seen before free_since.
+_ADD_STUCK = """
+    INSERT INTO stuck
+    SELECT $period, unit, min(received) < $start FROM requests WHERE received >= $stuck_since AND received < $end
+    GROUP BY unit HAVING min(received) < $free_since AND max(received) >= $start
+"""
+_LEFT_OUT = """
+    SELECT was_seen, route, count(*)
+    FROM requests JOIN compared USING (period, route) JOIN stuck USING (period, unit) WHERE variant IS NOT NULL
+    GROUP BY ALL ORDER BY ALL
+"""
+# What came in the millisecond of a unit's first request, which is all that a log tells, had no cookie yet either.
 _FIRST_SEEN = """
-    SELECT sight.route, sight.variant, count(*) FROM (
-        SELECT unit, min({'received': received, 'route': route, 'variant': variant}) AS sight FROM chosen
-        WHERE period = $period
-        AND unit NOT IN (SELECT unit FROM requests WHERE received >= $stuck_since AND received < $start)
-        GROUP BY unit
-    )
-    WHERE sight.received >= $free_since GROUP BY ALL ORDER BY ALL
+    SELECT period, route, variant, count(*)
+    FROM chosen JOIN (SELECT period, unit, min(received) AS received FROM chosen GROUP BY ALL)
+        USING (period, unit, received)
+    GROUP BY ALL ORDER BY ALL
 """
 _MIXED = """
     SELECT period, route, count(*) FROM (
@@ -168,28 +189,20 @@ _MIXED = """
 """
 
 
-def _first_seen(
-    connection: DuckDBPyConnection, question: Question, cells: Mapping[Cell, Mapping[str, Sums]]
-) -> dict[Cell, int]:
-    """Choices by period, route and variant."""
-    found: dict[Cell, int] = {}
-    for number, period in enumerate(question.periods):
-        if period.stickiness_seconds:
-            rows = _rows(connection, _FIRST_SEEN, {"period": number, **_free(connection, question, period)})
-            found |= {(number, route, variant): n for route, variant, n in rows}
-        else:
-            found |= {cell: int(sums[ERRORS].n) for cell, sums in cells.items() if cell[0] == number}
-    return found
-
-
-def _mixed(connection: DuckDBPyConnection) -> dict[tuple[int, str], int]:
-    return {(period, route): n for period, route, n in _rows(connection, _MIXED)}
-
-
-def _free(connection: DuckDBPyConnection, question: Question, period: Period) -> dict[str, datetime]:
-    """Which units can have no cookie of an earlier split: not seen from ``stuck_since`` to ``start``, and first after
-    ``free_since``, where the logs begin too late to tell.
+def _stuck(connection: DuckDBPyConnection, question: Question) -> tuple[dict[str, int], dict[str, int]]:
+    """Make the table of units that were not free to choose, and count their requests by route: of those that were seen
+    before the period, and of the others.
     """
+    connection.execute(_STUCK)
+    for number, period in enumerate(question.periods):
+        if period.stickiness_seconds and period.earlier_stickiness:
+            connection.execute(_ADD_STUCK, {"period": number, **_times(connection, question, period)})
+    left_out = _rows(connection, _LEFT_OUT)
+    seen, others = ({route: n for was_seen, route, n in left_out if was_seen is which} for which in (True, False))
+    return seen, others
+
+
+def _times(connection: DuckDBPyConnection, question: Question, period: Period) -> dict[str, datetime]:
     stuck = timedelta(seconds=period.earlier_stickiness)
     logs_from = question.logs_from
     if logs_from is None:
@@ -198,8 +211,25 @@ def _free(connection: DuckDBPyConnection, question: Question, period: Period) ->
     return {
         "stuck_since": utc(period.start - stuck),
         "start": utc(period.start),
+        "end": utc(period.end),
         "free_since": utc(max(period.start, min(period.start, logs_from) + stuck)),
     }
+
+
+def _first_seen(
+    connection: DuckDBPyConnection, question: Question, cells: Mapping[Cell, Mapping[str, Sums]]
+) -> dict[Cell, int]:
+    """Choices by period, route and variant."""
+    sticky = {number for number, period in enumerate(question.periods) if period.stickiness_seconds}
+    found = {cell: int(sums[ERRORS].n) for cell, sums in cells.items() if cell[0] not in sticky}
+    if sticky:
+        rows = _rows(connection, _FIRST_SEEN)
+        found |= {(number, route, variant): n for number, route, variant, n in rows if number in sticky}
+    return found
+
+
+def _mixed(connection: DuckDBPyConnection) -> dict[tuple[int, str], int]:
+    return {(period, route): n for period, route, n in _rows(connection, _MIXED)}
 
 
 # Sums -----------------------------------------------------------------------------------------------------------------
@@ -243,7 +273,9 @@ def _metrics(question: Question) -> dict[str, _Columns]:
 
 def _columns(question: Question) -> str:
     """What stands in the columns of ``_metrics``."""
-    slower = (_SLOWER.format(milliseconds=1000 * limit, number=n) for n, limit in enumerate(question.slower_than))
+    slower = (
+        _SLOWER.format(milliseconds=round(1000 * limit, 6), number=n) for n, limit in enumerate(question.slower_than)
+    )
     return ", ".join((_COLUMNS, *slower))
 
 

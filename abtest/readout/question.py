@@ -27,6 +27,8 @@ class Question:
     own weights, or, with None, by the main split's. ``load_balancer`` is ``app/NAME/ID``: what another one wrote is
     foreign; None takes any.
 
+    ``step_seconds`` is how long a point in a picture is; None: as the window that was seen asks for.
+
     ``logs_from`` says since when every request is in the logs; None: since the first one in them.
 
     ``outcomes`` is a file that says what became of requests (outcomes.py); ``by_path`` adds sums by path.
@@ -39,21 +41,25 @@ class Question:
     load_balancer: str | None = None
     unit: Unit = "address"
     slower_than: Sequence[float] = (0.5,)
-    step_seconds: int = 3600
+    step_seconds: int | None = None
     logs_from: datetime | None = None
     outcomes: Path | None = None
     by_path: bool = False
 
     def route(self, priority: int) -> str:
-        return self.routes.get(priority) or (str(priority) if priority else DEFAULT_ROUTE)
+        return self.routes.get(priority) or (f"rule {priority}" if priority else DEFAULT_ROUTE)
 
     def weights(self, period: Period, route: str) -> Mapping[str, int]:
-        """The split of new clients that was asked for; empty where the route chooses nothing."""
-        if route not in self.splits:
+        """The split of new clients that was asked for; empty where the route chooses nothing, or nobody knows what."""
+        if route not in self.splits or not period.weights:
             return {}
         own = self.splits[route]
         return period.weights if own is None else own
 
     def is_randomised(self, period: Period, route: str) -> bool:
         """Whether new clients could meet one variant or another, so that the two can be compared."""
-        return sum(weight > 0 for weight in self.weights(period, route).values()) > 1
+        return len(self.choices(period, route)) > 1
+
+    def choices(self, period: Period, route: str) -> frozenset[str]:
+        """The variants that new clients could meet. Another one's clients have kept it, and prove nothing."""
+        return frozenset(name for name, weight in self.weights(period, route).items() if weight > 0)

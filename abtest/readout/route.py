@@ -150,18 +150,21 @@ class Look:
 
     @cached_property
     def split(self) -> tuple[Split | None, SplitCheck]:
-        return split_of(self.table, self.question, self.route)
+        return split_of(self.table, self.question, self.route, self.design.min_units)
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
         periods = [
-            {name: self.table.cells.get((number, self.route, name), {}) for name in self.variants}
+            {name: self.table.cells.get((number, self.route, name), {}) for name in self._choices(number)}
             for number in range(len(self.question.periods))
         ]
         found = compare_all(self.metrics, periods, self.variants[0], self.variants[1:], self.design)
         if self.table.cells and not has_clients(self.table):
             return tuple(replace(each, missing=_NO_CLIENTS) for each in found)
         return found
+
+    def _choices(self, number: int) -> frozenset[str]:
+        return self.question.choices(self.question.periods[number], self.route)
 
     def conclusions(self, *, is_only: bool) -> Iterator[Conclusion]:
         split, check = self.split
@@ -242,6 +245,8 @@ class Look:
         if metric.better is None or self.split[1].is_off or seen.verdict not in {"no evidence", "no data"}:
             return ""
         for period in reversed(range(len(self.question.periods))):
+            if not {seen.control, seen.variant} <= self._choices(period):
+                continue
             sums = [
                 self.table.cells.get((period, self.route, name), {}).get(metric.name, Sums())
                 for name in (seen.control, seen.variant)

@@ -55,6 +55,7 @@ class Lines:
     skipped (no access log line). ``unreadable`` are files that cannot be read to their end; none of their lines counts.
 
     Of the parsed ones, ``outside`` are in no period, ``unknown`` of target groups that have no variant, by ARN.
+    ``load_balancers`` are those that wrote them, where none was asked for.
     """
 
     parsed: int = 0
@@ -63,6 +64,7 @@ class Lines:
     unreadable: tuple[str, ...] = ()
     outside: int = 0
     unknown: Mapping[str, int] = field(default_factory=dict)
+    load_balancers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +108,7 @@ class Outcome:
     """What became of the values of one name. Each counts once: as ``matched`` to the variant that answered, and else
 
     - ``unmatched``: no request in the logs has its trace.
-    - ``not_compared``: one has, and is not compared: of another route, time, load balancer or target group.
+    - ``not_compared``: one has, and is not compared: of another route, time, load balancer, target group, or ``stuck``.
     - ``ambiguous``: several have, answered by different variants.
     - ``duplicates``: the trace had a value already, and the first counts.
     - ``unreadable``: neither a number nor true or false.
@@ -139,10 +141,12 @@ class Table:
     """Counts and Sums over units of one source.
 
     - ``window``: when the first and the last request within the periods were received; None without one.
-    - ``cells``: by metric, of routes and periods that choose between variants. Outcomes are metrics by their names: n
-      are a unit's matched outcomes, y what they add up to.
-    - ``first_seen``: independent choices. Under stickiness, units that chose within the period, counted where they were
-      seen first; without it, requests.
+    - ``cells``: by metric, of routes and periods that choose between variants, and of units that were free to choose in
+      the period. Outcomes are metrics by their names: n are a unit's matched outcomes, y what they add up to.
+    - ``stuck``: requests that are left out of those, by route: their units may have kept what an earlier split gave
+      them. ``untold``: of units of which the logs begin too late to tell.
+    - ``first_seen``: independent choices. Under stickiness, of units that chose within the period: the requests of the
+      millisecond in which each was seen first, none of which had a cookie yet; without it, all requests.
     - ``mixed``: units that one period's route gave several variants: clients behind one address, or without cookies.
     - ``steps``: as cells, of each stretch of ``step_seconds`` alone. ``so_far``: of the period up to its end. Both have
       the steps in which there were requests, in their order.
@@ -164,8 +168,11 @@ class Table:
     lines: Lines
     window: tuple[datetime, datetime] | None = None
     cells: Mapping[Cell, Mapping[str, Sums]] = field(default_factory=dict)
+    stuck: Mapping[str, int] = field(default_factory=dict)
+    untold: Mapping[str, int] = field(default_factory=dict)
     first_seen: Mapping[Cell, int] = field(default_factory=dict)
     mixed: Mapping[tuple[int, str], int] = field(default_factory=dict)
+    step_seconds: int = 3600
     steps: Mapping[Step, Mapping[str, Sums]] = field(default_factory=dict)
     so_far: Mapping[Step, Mapping[str, Sums]] = field(default_factory=dict)
     latencies: Mapping[tuple[str, str], Latencies] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from typing import Any
 
 from abtest.readout.query import MOST_PATHS
 from abtest.readout.question import Question
+from abtest.readout.steps import step_seconds
 from abtest.readout.sums import Sums
 from abtest.readout.table import (
     BYTES,
@@ -63,7 +64,7 @@ def parse(line: bytes, question: Question) -> Request | None:
         received = datetime.strptime(fields[21], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
     except ValueError:
         return None
-    if not (100 <= status <= 999 and 0 <= sent < 2**63 and -1 <= priority <= 50000):
+    if not (0 <= status <= 999 and 0 <= sent < 2**63 and -1 <= priority <= 50000):
         return None
     address = re.sub(":[0-9]+$", "", client)
     answered = min(first, second, third) >= 0 and kind not in ("ws", "wss")
@@ -96,18 +97,41 @@ def root(header: str) -> str:
 
 def _path(request: str) -> str:
     """Empty where the line names none."""
-    _, _, rest = request.partition(" ")
+    method, _, rest = request.partition(" ")
     uri, _, _ = rest.rpartition(" ")
     scheme, mark, place = uri.partition("://")
     path = place.partition("?")[0]
-    return path[path.index("/") :] if mark and scheme and "/" in path else ""
+    is_form = method and mark and re.fullmatch("[a-z]+", scheme)
+    return path[path.index("/") :] if is_form and "/" in path else ""
 
 
 def chosen_of(text: bytes, question: Question) -> tuple[list[Request], list[Request]]:
     """All requests, and those that are compared."""
     parsed = [request for line in _lines(text) if (request := parse(line, question))]
-    own = [each for each in parsed if question.load_balancer in (None, each.load_balancer)]
-    return parsed, [each for each in own if each.variant and _is_compared(each, question)]
+    own = own_of(parsed, question)
+    stuck = stuck_of(own, question)
+    compared = [each for each in own if each.variant and _is_compared(each, question)]
+    return parsed, [each for each in compared if (each.period, each.unit) not in stuck]
+
+
+def own_of(parsed: list[Request], question: Question) -> list[Request]:
+    return [each for each in parsed if question.load_balancer in (None, each.load_balancer)]
+
+
+def stuck_of(own: list[Request], question: Question) -> dict[tuple[int, Hashable], bool]:
+    """By period and unit that may have a cookie from before, whether it was seen before."""
+    found: dict[tuple[int, Hashable], bool] = {}
+    logs_from = question.logs_from or min((each.received for each in own), default=_EPOCH)
+    for number, period in enumerate(question.periods):
+        if not period.stickiness_seconds or not period.earlier_stickiness:
+            continue
+        stuck = timedelta(seconds=period.earlier_stickiness)
+        seen = {each.unit for each in own if period.start - stuck <= each.received < period.start}
+        for each in own:
+            too_early = each.received < min(period.start, logs_from) + stuck
+            if each.period == number and (each.unit in seen or too_early):
+                found[number, each.unit] = each.unit in seen
+    return found
 
 
 def _lines(text: bytes) -> list[bytes]:
@@ -118,9 +142,16 @@ def read(text: bytes, question: Question) -> Table:
     """The table of one file's lines."""
     lines = _lines(text)
     parsed, chosen = chosen_of(text, question)
-    own = [each for each in parsed if question.load_balancer in (None, each.load_balancer)]
+    own = own_of(parsed, question)
     within = [each for each in own if each.period is not None]
-    steps, so_far = _steps(chosen, question)
+    window = (min(e.received for e in within), max(e.received for e in within)) if within else None
+    step = question.step_seconds or step_seconds(window)
+    steps, so_far = _steps(chosen, question, timedelta(seconds=step))
+    stuck = stuck_of(own, question)
+    left_out = {True: Counter[str](), False: Counter[str]()}
+    for each in own:
+        if each.variant and _is_compared(each, question) and (each.period, each.unit) in stuck:
+            left_out[stuck[each.period, each.unit]][each.route] += 1
     known = [each for each in within if each.variant or each.group == "-"]
     return Table(
         lines=Lines(
@@ -129,11 +160,15 @@ def read(text: bytes, question: Question) -> Table:
             skipped=len(lines) - len(parsed),
             outside=len(own) - len(within),
             unknown=Counter(each.group for each in own if each.group != "-" and not each.variant),
+            load_balancers=() if question.load_balancer else tuple(sorted({each.load_balancer for each in own})),
         ),
-        window=(min(e.received for e in within), max(e.received for e in within)) if within else None,
+        window=window,
         cells=_summed(chosen, question),
-        first_seen=_first_seen(own, chosen, question),
+        stuck=left_out[True],
+        untold=left_out[False],
+        first_seen=_first_seen(chosen, question),
         mixed=_mixed(chosen),
+        step_seconds=step,
         steps=steps,
         so_far=so_far,
         latencies=_latencies(chosen),
@@ -162,7 +197,9 @@ def _values(request: Request, question: Question) -> dict[str, float]:
     found = {ERRORS: float(request.status >= 500), BYTES: float(request.sent)}
     if request.milliseconds is not None:
         found[LATENCY] = request.milliseconds / 1000
-        found |= {slower_than(limit): float(request.milliseconds > 1000 * limit) for limit in question.slower_than}
+        found |= {
+            slower_than(limit): float(request.milliseconds > round(1000 * limit, 6)) for limit in question.slower_than
+        }
     return found
 
 
@@ -197,9 +234,8 @@ def _summed(requests: list[Request], question: Question) -> dict[tuple[int, str,
 
 
 def _steps(
-    requests: list[Request], question: Question
+    requests: list[Request], question: Question, length: timedelta
 ) -> tuple[dict[Step, Mapping[str, Sums]], dict[Step, Mapping[str, Sums]]]:
-    length = timedelta(seconds=question.step_seconds)
     steps: dict[Step, Mapping[str, Sums]] = {}
     so_far: dict[Step, Mapping[str, Sums]] = {}
     for begin in sorted({_EPOCH + (each.received - _EPOCH) // length * length for each in requests}):
@@ -210,20 +246,15 @@ def _steps(
     return steps, so_far
 
 
-def _first_seen(own: list[Request], chosen: list[Request], question: Question) -> dict[tuple[int, str, str], int]:
+def _first_seen(chosen: list[Request], question: Question) -> dict[tuple[int, str, str], int]:
     found: Counter[tuple[int, str, str]] = Counter()
-    logs_from = question.logs_from or min((each.received for each in own), default=_EPOCH)
-    for number, period in enumerate(question.periods):
-        here = sorted((each for each in chosen if each.period == number), key=lambda each: each.received)
-        stuck = timedelta(seconds=period.earlier_stickiness)
-        seen = {each.unit for each in own if period.start - stuck <= each.received < period.start}
-        for each in here:
-            if not period.stickiness_seconds:
-                found[number, each.route, each.variant] += 1
-            elif each.unit not in seen:
-                seen.add(each.unit)
-                if each.received >= min(period.start, logs_from) + stuck:
-                    found[number, each.route, each.variant] += 1
+    first: dict[tuple[int, Hashable], datetime] = {}
+    for each in chosen:
+        key = each.period, each.unit
+        first[key] = min(first.get(key, each.received), each.received)
+    for each in chosen:
+        if not question.periods[each.period].stickiness_seconds or each.received == first[each.period, each.unit]:
+            found[each.period, each.route, each.variant] += 1
     return dict(found)
 
 

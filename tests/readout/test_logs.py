@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from abtest.local.balancer import Entry
 from abtest.readout.logs import read_logs
 from abtest.readout.question import Question
+from abtest.readout.statistics import ERROR_RATE
 from abtest.readout.sums import Sums
 from abtest.readout.table import BYTES, ERRORS, LATENCY, Lines, Table, slower_than
-from tests.readout import naive
+from tests.readout import naive, tables
 from tests.readout.log_lines import GROUPS, NOON, OURS, group, line, period, question
 
 
@@ -79,6 +80,7 @@ GOOD = {
     "escaped quotes": line(agent=r"a \x22quoted\x22 name", request="GET https://a:443/with a blank?q=\\x22 HTTP/1.1"),
     "long": line(request="GET https://a:443/" + "x" * 100_000 + " HTTP/1.1"),
     "no client": line().replace("192.0.2.1:50000", "-"),
+    "the load balancer's own status": line().replace(" 200 200 ", " 000 - "),
     "a separator": line() + "\x01\x02\x03\x04 more",
 }
 BAD: dict[str, str | bytes] = {
@@ -86,7 +88,8 @@ BAD: dict[str, str | bytes] = {
     "cut later": line()[:400],
     "a quote inside the agent": line(agent='a " quote'),
     "a quote inside the request": line(request='GET /" HTTP/1.1'),
-    "no status": line(status=0),
+    "no status": line().replace(" 200 200 ", " - 200 "),
+    "no such status": line(status=1000),
     "no time": line(seconds=("0.001", "-", "0.000")),
     "no priority": line(priority="high"),
     "no such month": line().replace("2026-11-22T12:00:00.000000Z", "2026-13-22T12:00:00.000000Z"),
@@ -172,15 +175,15 @@ def test_the_examples_in_the_documentation_are_entries() -> None:
     year = period(-9 * 365 * 86400)
     asked = question(
         year, variants={"my-targets": "a"}, load_balancer="app/my-loadbalancer/50dc6c495c0c9188",
-        splits={"main split": {"a": 1, "b": 1}, "1": {"a": 1, "b": 1}},
+        splits={"main split": {"a": 1, "b": 1}, "rule 1": {"a": 1, "b": 1}},
     )  # fmt: skip
     table = read(*GUIDE, asked=asked)
     assert table.lines == Lines(parsed=6)
     assert table.statuses == {
-        ("main split", "a", 200): 2, ("main split", "a", 502): 1, ("1", "a", 200): 2, ("1", "a", 101): 1,
+        ("main split", "a", 200): 2, ("main split", "a", 502): 1, ("rule 1", "a", 200): 2, ("rule 1", "a", 101): 1,
     }  # fmt: skip
     assert table.latencies["main split", "a"].counts == {1: 3}
-    assert table.latencies["1", "a"].counts == {171: 1, 2: 1}
+    assert table.latencies["rule 1", "a"].counts == {171: 1, 2: 1}
     same(table, naive.read("\n".join(GUIDE).encode(), asked))
 
 
@@ -211,7 +214,8 @@ def test_a_window_without_traffic_or_without_files_is_an_empty_table() -> None:
 def test_other_load_balancers_lines_are_foreign() -> None:
     lines = [line(), line(elb="app/other/0123456789abcdef")]
     assert read(*lines).lines == Lines(parsed=1, foreign=1)
-    assert read(*lines, asked=question(load_balancer=None)).lines == Lines(parsed=2)
+    either = read(*lines, asked=question(load_balancer=None)).lines
+    assert either == Lines(parsed=2, load_balancers=(OURS, "app/other/0123456789abcdef"))
 
 
 def test_target_groups_without_a_variant_are_named() -> None:
@@ -264,7 +268,19 @@ def test_only_routes_that_choose_are_compared() -> None:
     )  # fmt: skip
     table = read(*(line(at=at, priority=p) for at in (1, 61) for p in ("0", "10", "20", "30")), asked=asked)
     assert table.cells.keys() == {(0, "main split", "a"), (0, "half", "a"), (1, "half", "a")}
-    assert table.not_randomised == {"path-b": 2, "30": 2, "main split": 1}
+    assert table.not_randomised == {"path-b": 2, "rule 30": 2, "main split": 1}
+
+
+def test_a_rule_called_by_a_number_is_not_that_of_this_priority() -> None:
+    asked = question(routes={10: "20"}, splits={"20": {"a": 1, "b": 1}})
+    table = read(line(priority="10"), line(priority="20"), asked=asked)
+    assert table.cells[0, "20", "a"][ERRORS].n == 1
+    assert table.not_randomised == {"rule 20": 1}
+
+
+def test_of_a_time_of_which_nobody_knows_the_split_no_route_is_compared() -> None:
+    asked = question(period(weights={}), splits={"main split": None, "half": {"a": 1, "b": 1}}, routes={10: "half"})
+    assert read(line(), line(priority="10"), asked=asked).not_randomised == {"half": 1, "main split": 1}
 
 
 def test_units_are_addresses_or_addresses_and_agents() -> None:
@@ -290,11 +306,59 @@ def test_sticky_units_choose_where_they_are_first_seen() -> None:
     assert table.first_seen == {(0, "half", "a"): 1, (0, "main split", "a"): 1}
 
 
+def test_requests_of_a_units_first_millisecond_are_choices_each() -> None:
+    """None of them has a cookie yet."""
+    asked = question(period(stickiness_seconds=60))
+    together = [line(client=f"192.0.2.1:{n}", variant=variant, at=1) for n, variant in enumerate("baab")]
+    table = read(*together, line(client="192.0.2.1:9", at=2), asked=asked)
+    assert table.first_seen == {(0, "main split", "a"): 2, (0, "main split", "b"): 2}
+
+
 def test_units_that_may_be_stuck_to_an_earlier_split_chose_nothing() -> None:
     asked = question(period(0, 600, stickiness_seconds=60, earlier_stickiness=60))
     seen = {"192.0.2.1:1": [-59, 1], "192.0.2.2:1": [-61, 1], "192.0.2.3:1": [1]}
     table = read(*(line(client=client, at=at) for client, times in seen.items() for at in times), asked=asked)
     assert table.first_seen == {(0, "main split", "a"): 2}
+    assert table.stuck == {"main split": 1}
+
+
+def test_units_that_were_not_free_to_choose_are_compared_in_nothing() -> None:
+    stuck = period(0, 600, stickiness_seconds=60, earlier_stickiness=60)
+    asked = question(stuck, by_path=True, logs_from=NOON - timedelta(hours=1))
+    returning = [line(client="192.0.2.1:1", at=at, status=500, seconds=("0", "9", "0")) for at in (-30, 1, 2)]
+    new = line(client="192.0.2.2:1", at=3, variant="b")
+    table, alone = read(*returning, new, asked=asked), read(new, asked=asked)
+    for name in ("cells", "steps", "so_far", "first_seen", "mixed", "latencies", "paths"):
+        same(getattr(table, name), getattr(alone, name))
+    assert (table.stuck, table.untold) == ({"main split": 2}, {})
+    assert table.statuses == {("main split", "a", 500): 2, ("main split", "b", 200): 1}
+
+
+def test_without_stickiness_nobody_is_stuck() -> None:
+    asked = question(period(0, 600, stickiness_seconds=0, earlier_stickiness=60))
+    table = read(line(at=-30), line(at=1), asked=asked)
+    assert (table.stuck, table.cells[0, "main split", "a"][ERRORS].n) == ({}, 1)
+
+
+def test_clients_that_come_back_after_a_change_of_the_split_make_no_variant_worse() -> None:
+    """First visits fail more often than later ones; the control's clients of before are all back."""
+    before = [("a" if n % 10 else "b", n, at) for n in range(900) for at in (n, 1800 + n)]
+    after = [("ab"[n % 2], n, 1800 + n) for n in range(900, 1800)]
+    lines = [
+        line(
+            client=f"10.0.{n >> 8}.{n & 255}:1",
+            variant=variant,
+            at=at,
+            status=500 if at == n % 1800 + (n >= 900) * 1800 and n % 4 < 2 else 200,
+        )
+        for variant, n, at in before + after
+    ]
+    asked = question(
+        period(0, 900, weights={"a": 90, "b": 10}, stickiness_seconds=3600),
+        period(1800, 3600, stickiness_seconds=3600, earlier_stickiness=3600),
+    )
+    readout = tables.read(read(*lines, asked=asked), asked, [ERROR_RATE])
+    assert [each.standing for each in readout.conclusions] == ["no evidence"]
 
 
 @pytest.mark.parametrize(("logs_from", "choices"), [(None, 1), (-60, 2), (-30, 2), (-29, 1)])
@@ -305,6 +369,8 @@ def test_where_the_logs_begin_too_late_units_are_taken_after_the_stickiness(
     asked = question(period(0, 600, stickiness_seconds=60, earlier_stickiness=60), logs_from=since)
     table = read(line(client="192.0.2.1:1", at=30), line(client="192.0.2.2:1", at=61), asked=asked)
     assert table.first_seen == {(0, "main split", "a"): choices}
+    assert table.cells[0, "main split", "a"][ERRORS].n == choices
+    assert (table.stuck, table.untold) == ({}, {"main split": 1} if choices == 1 else {})
 
 
 def test_steps_stand_alone_and_so_far_has_a_unit_once() -> None:
@@ -319,6 +385,20 @@ def test_steps_stand_alone_and_so_far_has_a_unit_once() -> None:
     assert table.steps[second][BYTES] == Sums(units=2, n=2, y=60, nn=2, ny=60, yy=2000)
     assert table.so_far[second][BYTES] == Sums(units=2, n=3, y=70, nn=5, ny=100, yy=2500)
     assert table.cells[0, "main split", "a"] == table.so_far[second]
+
+
+@pytest.mark.parametrize(("last", "step"), [(10, 1), (50, 1), (51, 10), (7200, 300), (10**6, 3600)])
+def test_steps_are_as_long_as_the_window_that_was_seen_asks_for(last: float, step: int) -> None:
+    table = read(line(), line(at=last), asked=question(period(0, 10**7)))
+    assert table.step_seconds == step
+    assert len(table.steps) == 2
+
+
+@pytest.mark.parametrize("limit", [1.001, 0.57, 2.3])
+def test_an_answer_as_slow_as_the_limit_is_not_slower(limit: float) -> None:
+    lines = [line(seconds=("0.000", f"{limit + more:.3f}", "0.000")) for more in (-0.001, 0, 0.001)]
+    table = read(*lines, asked=question(slower_than=(limit,)))
+    assert table.cells[0, "main split", "a"][slower_than(limit)].y == 1
 
 
 def test_paths_are_told_apart_if_asked_for_without_their_queries() -> None:
@@ -378,11 +458,11 @@ _PIECES = st.text(st.sampled_from('" \\xyz\t\r\n\0é-'), max_size=4)
 
 @st.composite
 def _logs(draw: st.DrawFn) -> bytes:
-    """Entries in the order of their time, no two at once; some garbled, some cut."""
+    """Entries in any order, some of them at once; some garbled, some cut."""
     lines = []
     entries: list[dict[str, Any]] = draw(st.lists(_ENTRIES, min_size=8, max_size=25))
-    for n, entry in enumerate(entries):
-        text = line(at=-100 + 20 * n + draw(st.integers(0, 19)), **entry)
+    for entry in entries:
+        text = line(at=draw(st.integers(-10, 35)) * 10, **entry)
         if draw(st.integers(0, 4)) == 0:
             begin = draw(st.integers(0, len(text)))
             text = text[:begin] + draw(_PIECES) + text[begin + draw(st.integers(0, 30)) :]
@@ -392,18 +472,24 @@ def _logs(draw: st.DrawFn) -> bytes:
 
 _ASKED = st.builds(
     question,
-    st.builds(period, st.just(-60), st.just(100), stickiness_seconds=st.sampled_from([0, 60])),
+    st.builds(
+        period,
+        st.just(-60),
+        st.just(100),
+        stickiness_seconds=st.sampled_from([0, 60]),
+        earlier_stickiness=st.sampled_from([0, 30]),
+    ),
     st.builds(
         period, st.just(110), st.just(350), stickiness_seconds=st.just(60), earlier_stickiness=st.sampled_from([0, 60])
     ),
     routes=st.just({10: "half"}),
     splits=st.just({"main split": None, "half": {"a": 1, "b": 1}}),
     unit=st.sampled_from(["address", "address+agent"]),
-    step_seconds=st.sampled_from([30, 3600]),
+    step_seconds=st.sampled_from([30, None]),
     by_path=st.booleans(),
     variants=st.just({**GROUPS, "abtest-d": "b"}),
     slower_than=st.just((0.5, 1)),
-    logs_from=st.sampled_from([None, NOON - timedelta(hours=1)]),
+    logs_from=st.sampled_from([None, NOON - timedelta(hours=1), NOON + timedelta(seconds=70)]),
 )
 
 

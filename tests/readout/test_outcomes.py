@@ -205,6 +205,22 @@ def test_files_that_cannot_be_used_are_named(tmp_path: Path, suffix: str, text: 
     assert str(caught.value).startswith(f"{file}: {message}")
 
 
+def test_a_header_or_a_name_too_long_to_read_is_named(tmp_path: Path) -> None:
+    header = write(tmp_path, f"trace_id,{'x' * 200_000}\n")
+    with pytest.raises(LogsError, match=r"outcomes.csv: cannot be read: field larger than field limit"):
+        read(tmp_path, [], header)
+    with pytest.raises(LogsError, match="cannot be read: File name too long"):
+        read(tmp_path, [], tmp_path / f"{'x' * 300}.csv")
+
+
+def test_outcomes_of_clients_that_were_not_free_to_choose_are_not_compared(tmp_path: Path) -> None:
+    file = write(tmp_path, f"trace_id,value\n{ROOTS[0]},1\n{ROOTS[1]},1\n")
+    lines = [sent(0, at=-1), sent(0), sent(1)]
+    stuck = period(stickiness_seconds=60, earlier_stickiness=60)
+    table = read(tmp_path, lines, file, periods=[stuck], logs_from=NOON - timedelta(hours=1))
+    assert asked(table).by_name["outcome"] == Outcome(matched=1, not_compared=1, is_share=True)
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(LogsError, match=r"nowhere\.csv: there is no such file"):
         read(tmp_path, [], tmp_path / "nowhere.csv")

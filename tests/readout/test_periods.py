@@ -46,6 +46,22 @@ def test_what_lies_outside_of_the_window_is_left_out() -> None:
 
 
 def test_a_period_knows_how_long_clients_may_be_stuck_to_what_was_before() -> None:
-    found = periods([split(-100, 0, sticky=3600), split(10, 10), split(20, 10, sticky=60)], at(0), at(60))
-    assert [(p.stickiness_seconds, p.earlier_stickiness) for p in found] == [(3600, 0), (0, 3600), (60, 0)]
+    history = [split(-100, 0, sticky=3600), split(10, 10), split(20, 10, sticky=60), split(100, 20, sticky=60)]
+    found = periods(history, at(0), at(120))
+    assert [(p.stickiness_seconds, p.earlier_stickiness) for p in found] == [
+        (3600, 0),
+        (0, 3600),
+        (60, 3600),
+        (60, 60),
+    ]
     assert isinstance(found[0], Period)
+
+
+def test_in_a_window_long_after_a_change_nobody_is_stuck() -> None:
+    history = [split(-300, 0, sticky=3600), split(-60, 10, sticky=3600)]
+
+    def stuck(start: float) -> int:
+        return periods(history, at(start), at(60))[-1].earlier_stickiness
+
+    assert stuck(0) == 3600
+    assert stuck(1) == 0

@@ -121,6 +121,16 @@ def test_the_control_comes_first_whatever_its_weight() -> None:
     assert readout.routes[0].effects[0].verdict == "worse"
 
 
+def test_a_period_in_which_a_variant_had_weight_0_says_nothing_of_it() -> None:
+    """Its clients there have kept it from before."""
+    made = table({**FINE, "c": metrics(1000, 0.5)})
+    readout = read(made, question(period(0, 4, a=50, b=50, c=0), period(4, 5, a=50, b=25, c=25)))
+    effects = {(each.variant, each.metric): each for each in readout.routes[0].effects}
+    stuck, chosen = effects["c", ERROR_RATE.name], effects["b", ERROR_RATE.name]
+    assert (stuck.verdict, stuck.over_time, stuck.would_show) == ("no data", (), "")
+    assert chosen.over_time[-1].difference == chosen.difference
+
+
 def test_the_rate_of_new_clients_is_that_of_late() -> None:
     """At first every client is new."""
     seen = {
@@ -263,8 +273,40 @@ def test_without_a_choice_shares_are_of_requests_and_not_checked() -> None:
     readout = read(table(FINE, first_seen={}))
     split = readout.routes[0].split
     assert (split.p_value, split.is_off, split.counted) == (None, False, "requests")
-    assert found(readout, "split is not checked: no client chose anew").level == "look"
+    assert found(readout, "split is not checked: no client chose in this window").level == "look"
     assert readout.routes[0].variants[1].seen == 50.0
+
+
+def test_where_all_clients_may_be_stuck_the_split_is_not_checked() -> None:
+    readout = read(table({}, stuck={MAIN: 1}, untold={MAIN: 4000}), question(period(1, 4, a=50, b=50)))
+    split = found(readout, "split is not checked: no client is known to have chosen since the split changed")
+    assert split.level == "look"
+    assert found(readout, "1 request left out: of clients that had chosen before the split changed").level == "fine"
+    assert (
+        found(
+            readout,
+            "4,000 requests left out: their clients may have chosen before the split changed, and the logs begin less than the stickiness, 3,600 s, before that",
+        ).level
+        == "look"
+    )
+
+
+def test_a_few_clients_tell_nothing_of_the_split() -> None:
+    split = read(table({"a": metrics(1)})).routes[0].split
+    assert split.text == (
+        "too few to tell whether the split is as asked: a 100.0 % (asked 50.0 %), b 0.0 % (asked 50.0 %) of 1 client"
+    )
+    assert (split.p_value, split.is_off) == (None, False)
+    assert found(read(table({"a": metrics(1)})), "too few to tell").level == "look"
+    assert read(table({"b": metrics(40)}), question(period(0, 4, a=99, b=1))).routes[0].split.is_off
+
+
+def test_several_load_balancers_are_not_one() -> None:
+    names = ("app/one/1", "app/two/2")
+    readout = read(table(FINE, lines=Lines(parsed=2, load_balancers=names)))
+    assert found(readout, "whose variants are mixed here: app/one/1, app/two/2").level == "broken"
+    alone = read(table(FINE, lines=Lines(parsed=2, load_balancers=names[:1])))
+    assert not any("load balancers" in each.text for each in alone.health)
 
 
 def test_clients_of_several_variants_are_counted() -> None:

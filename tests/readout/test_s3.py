@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -202,6 +203,25 @@ def test_a_place_without_logs_is_named(tmp_path: Path) -> None:
         find([str(tmp_path / "nowhere.log")], NOON, NOON + HOUR)
 
 
+def test_a_place_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(LogsError, match="x: cannot be read: File name too long"):
+        find([str(tmp_path / ("x" * 300))], NOON, NOON)
+    with pytest.raises(LogsError, match="~nobody-is-called-so/logs: "):
+        find(["~nobody-is-called-so/logs"], NOON, NOON)
+    (tmp_path / "x.log").touch()
+    closed = tmp_path / "closed"
+    closed.mkdir()
+
+    def scan(folder: Any, known: Any = os.scandir) -> Any:
+        if str(folder) == str(closed):
+            raise PermissionError(13, "Permission denied", str(closed))
+        return known(folder)
+
+    monkeypatch.setattr("os.scandir", scan)
+    with pytest.raises(LogsError, match=f"^{closed}: cannot be read: Permission denied"):
+        find([str(tmp_path)], NOON, NOON)
+
+
 def test_files_are_unpacked_by_what_they_hold_and_not_by_name(tmp_path: Path) -> None:
     text = f"{line()}\n".encode()
     files = {
@@ -243,3 +263,11 @@ def test_a_name_like_a_pattern_is_of_one_file(tmp_path: Path, name: str) -> None
 def test_a_file_that_is_gone_or_closed_is_named(tmp_path: Path) -> None:
     with pytest.raises(LogsError, match=r"gone\.log: cannot be read: No such file or directory"):
         read_logs([tmp_path / "gone.log"], question())
+
+
+def test_what_the_database_cannot_do_is_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("abtest.readout.logs._MEMORY", "1MB")
+    file = tmp_path / "access.log"
+    file.write_text(f"{line()}\n")
+    with pytest.raises(LogsError, match="the logs cannot be read: Out of Memory Error"):
+        read_logs([file], question())

@@ -9,6 +9,8 @@ from abtest.readout.sums import Sums
 
 __all__ = ["Ratio", "ratio"]
 
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ratio:
@@ -34,9 +36,11 @@ def ratio(sums: Sums) -> Ratio | None:
     if sums.units < 2 or sums.n <= 0:
         return None
     mean = sums.y / sums.n
-    # Rounding may leave it a little below 0 where every unit has the same ratio.
     squares = sums.yy - 2 * mean * sums.ny + mean * mean * sums.nn
+    # Where every unit has the same ratio, rounding leaves a little more or less than 0.
+    if squares < _ROUNDING * sums.yy:
+        squares = 0.0
     variance = sums.units / (sums.units - 1) * squares / sums.n / sums.n
     if not math.isfinite(variance):
         return None
-    return Ratio(mean=mean, error=math.sqrt(max(variance, 0.0)), units=sums.units)
+    return Ratio(mean=mean, error=math.sqrt(variance), units=sums.units)

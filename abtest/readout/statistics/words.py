@@ -110,7 +110,8 @@ def split_sentence(split: Split | None, of: str = "clients") -> str:
     shares = ", ".join(
         f"{name} {100 * seen[name] / total:.1f} % (asked {100 * expected[name] / total:.1f} %)" for name in seen
     )
-    return f"split is {'not ' if split.is_off() else ''}as asked: {shares} of {total:,} {of}"
+    whole = f"{total:,} {of if total > 1 else of[:-1]}"
+    return f"split is {'not ' if split.is_off() else ''}as asked: {shares} of {whole}"
 
 
 def would_show(metric: Metric, size: float, hours: float | None) -> str:

@@ -130,6 +130,7 @@ def test_the_json_is_what_its_schema_says() -> None:
     assert found.keys() == printed_schema("report")["$defs"]["Readout"]["properties"].keys()
     assert found["lines"] == {
         "parsed": 10000, "foreign": 0, "skipped": 0, "unreadable": [], "outside": 0, "unknown": {},
+        "load_balancers": [],
     }  # fmt: skip
     assert not check.is_valid({**found, "conclusions": [{**found["conclusions"][0], "standing": "fine"}]})
 
