@@ -10,7 +10,7 @@ from typing import Literal
 
 from abtest.readout.question import Question
 from abtest.readout.statistics import Split, check_split, split_sentence
-from abtest.readout.table import ERRORS, Table
+from abtest.readout.table import ERRORS, Lines, Table
 
 __all__ = ["Finding", "SplitCheck", "findings", "has_clients", "split_of"]
 
@@ -163,11 +163,20 @@ def _splits(splits: Mapping[str, SplitCheck]) -> Iterator[Finding]:
             )
 
 
+def _unread(lines: Lines) -> str:
+    """Why there is no line of this load balancer; nothing where nobody can tell."""
+    if lines.foreign:
+        return "no request of this load balancer: every line is another one's"
+    if lines.skipped:
+        return f"none of the {lines.skipped:,} lines is of an Application Load Balancer's access log: the right file?"
+    return ""
+
+
 def _traffic(table: Table) -> Iterator[Finding]:
     if table.window is None:
-        text = "no request in the window that was asked for: look at the times, and at what was read"
-        if table.lines.foreign and not table.lines.parsed:
-            text = "no request of this load balancer: every line is another one's"
+        text = "no request in the window: look at the times (UTC), and at what was read; logs come every five minutes"
+        if not table.lines.parsed:
+            text = _unread(table.lines) or text
         yield Finding(level="broken", text=text)
 
 

@@ -373,3 +373,10 @@ def test_without_clients_there_is_no_interval_and_the_report_says_what_is_needed
     assert found(readout, "answered 502 3 times").level == "look"
     assert found(readout, "no healthy target").level == "look"
     assert not any("lines parsed" in each.text for each in readout.health)
+
+
+def test_a_file_of_another_kind_is_doubted() -> None:
+    found = read(table({}, window=None, lines=Lines(skipped=12)))
+    assert found.health[0].text == (
+        "none of the 12 lines is of an Application Load Balancer's access log: the right file?"
+    )
