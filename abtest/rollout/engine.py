@@ -96,8 +96,15 @@ class PulumiEngine:
         workspace = self._stack.workspace
         # Without its secrets, in one call: the Automation API's own takes two.
         command = ["stack", "output", "--json", "--stack", self._stack.name]
-        with self._told():
-            done = workspace.pulumi_command.run(command, workspace.work_dir, dict(workspace.env_vars))
+        for pause in (*_PAUSES, None):
+            try:
+                with self._told():
+                    done = workspace.pulumi_command.run(command, workspace.work_dir, dict(workspace.env_vars))
+                break
+            except EngineError as error:
+                if pause is None or _HALF_WRITTEN not in str(error):
+                    raise
+                time.sleep(pause)
         found: Mapping[str, Any] = json.loads(done.stdout)
         return found
 
@@ -227,6 +234,9 @@ class _Seen:
         kind = RefusedError if self.is_refused else EngineError
         return kind("\n".join(texts)) if texts else None
 
+
+#: What the CLI says while an update writes the state into a backend of files, and how long to wait then.
+_HALF_WRITTEN, _PAUSES = "failed to load checkpoint", (0.2, 0.5, 1.0)
 
 #: Steps that change nothing.
 _QUIET = ("same", "read", "refresh", "read-discard", "read-replacement")
