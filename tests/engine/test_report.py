@@ -83,7 +83,7 @@ def test_a_ramp_rolls_back_what_the_logs_show_to_be_worse(moving: Engine) -> Non
     with delivering(moving, traffic(1600, 400, b_fails=100)):
         run = moving.abtest("ramp", "b", "--schedule", "20,30", "--bake", "60s", "--logs", BUCKET, "--yes")
 
-    ended(run, 5, "analysis no data: ", "breach: error rate ", "the limit is 5 points")
+    ended(run, 5, "analysis no data: ", "breach: main split: error rate ", "the limit is 5 points")
     assert split(moving) == {"a": 100}
 
 
