@@ -151,14 +151,14 @@ def accepted(keys: dict[str, Any]) -> bool:
     return not errors(keys)
 
 
-@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(keys=configs().filter(accepted))
 def test_what_the_checks_accept_the_api_accepts(keys: dict[str, Any]) -> None:
     found = deploy(keys)
     assert len(found.of_type(":ListenerRule")) == len(keys["abtest:rules"]) + len(found.experiment.override_priorities)
 
 
-@settings(max_examples=200, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 @given(keys=configs(), seed=st.integers())
 def test_the_order_of_keys_changes_nothing(keys: dict[str, Any], seed: int) -> None:
     assert try_load(source(keys)) == try_load(source(shuffled(keys, random.Random(seed))))

@@ -248,7 +248,7 @@ def ruled(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Any:
     loop.run(server.stop())
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=75, suppress_health_check=[HealthCheck.too_slow])
 @given(asked=REQUESTS)
 def test_the_rule_in_the_log_is_the_one_that_routing_decides_on(ruled: Site, asked: dict[str, Any]) -> None:
     before = len(ruled.entries)

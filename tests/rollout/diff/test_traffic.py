@@ -193,7 +193,7 @@ def changes(draw: st.DrawFn) -> tuple[Version, Version]:
     )
 
 
-@settings(max_examples=100, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(changes())
 def test_no_change_in_effect_is_never_said_of_a_change(pair: tuple[Version, Version]) -> None:
     sides = [RoutingTable.from_experiment(side.experiment) for side in pair]
