@@ -123,6 +123,21 @@ TARGET_COUNT = Range(
     what="number of instances", low=1, high=1000, source="ALB guide load-balancer-limits: targets a target group"
 )
 
+REQUESTS_PER_TARGET = Range(
+    what="requests of a target",
+    low=1,
+    high=10_000_000,
+    unit="requests a minute",
+    source="Application Auto Scaling API PredefinedMetricSpecification, ALBRequestCountPerTarget",
+)
+GRACE = Range(what="grace period", low=0, high=2_147_483_647, unit="seconds", source="ECS API CreateService")
+TASK_MEMORY = Range(
+    what="memory of a task", low=512, high=122_880, unit="MiB", source="ECS guide, Fargate task definitions"
+)
+EPHEMERAL_STORAGE = Range(
+    what="disk of a task", low=21, high=200, unit="GiB", source="ECS API EphemeralStorage; 20 without it"
+)
+CORS_AGE = Range(what="age of a preflight answer", low=0, high=86_400, unit="seconds", source="API ListenerAttribute")
 RETAIN_DAYS = Range(
     what="days until a log is deleted", low=1, high=36_500, unit="days", source="S3 API LifecycleExpiration: 1 or more"
 )
@@ -302,6 +317,77 @@ LOG_PREFIX = Shape(
     says='a folder such as alb/prod, without "AWSLogs" and without / at its ends',
     longest=512,
     source="ALB guide enable-access-logging",
+)
+LISTENER_ARN = Shape(
+    what="listener ARN",
+    pattern=r"^arn:[a-z0-9-]+:elasticloadbalancing:[a-z0-9-]+:\d{12}:listener/app/[^/]+/[0-9a-f]+/[0-9a-f]+$",
+    says="the ARN of a listener of an Application Load Balancer",
+    source="API Listener",
+)
+RESPONSE_HEADER = Shape(
+    what="response header",
+    pattern=r"^[ -~]+$",
+    longest=1024,
+    says="visible ASCII characters",
+    source="ALB guide, HTTP header modification",
+)
+FRAME_OPTIONS = Shape(
+    what="X-Frame-Options",
+    pattern=r"^(DENY|SAMEORIGIN|ALLOW-FROM \S+)$",
+    longest=1024,
+    says="DENY, SAMEORIGIN or ALLOW-FROM and an origin",
+    source="API ListenerAttribute",
+)
+WEB_ACL = Shape(
+    what="web ACL ARN",
+    pattern=r"^arn:[a-z0-9-]+:wafv2:[a-z0-9-]+:\d{12}:regional/webacl/[^/]+/[0-9a-f-]+$",
+    says="the ARN of a regional web ACL of AWS WAF (v2)",
+    source="WAFV2 API AssociateWebACL",
+)
+FUNCTION_ARN = Shape(
+    what="function ARN",
+    pattern=r"^arn:[a-z0-9-]+:lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]{1,64}(:(\$LATEST|[A-Za-z0-9_-]{1,128}))?$",
+    says="the ARN of a Lambda function, with a version or alias if wanted",
+    source="Lambda API Invoke",
+)
+IMAGE = Shape(
+    what="container image",
+    pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/@-]*$",
+    longest=1024,
+    says="an image such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/ranker:2",
+    source="ECS API ContainerDefinition",
+)
+ENVIRONMENT_NAME = Shape(
+    what="name of a variable",
+    pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$",
+    longest=256,
+    says="letters, digits and _ . -, not starting with a digit",
+    source="ECS API KeyValuePair",
+)
+SECRET_ARN = Shape(
+    what="place of a secret",
+    pattern=r"^arn:[a-z0-9-]+:(secretsmanager:[a-z0-9-]+:\d{12}:secret:\S+|ssm:[a-z0-9-]+:\d{12}:parameter/\S+)$",
+    says="the ARN of a secret in Secrets Manager, or of a parameter in the Parameter Store",
+    source="ECS API Secret",
+)
+CLUSTER_NAME = Shape(
+    what="cluster name",
+    pattern=r"^[A-Za-z0-9_-]{1,255}$",
+    longest=255,
+    says="letters, digits, hyphens and underscores",
+    source="ECS API CreateCluster",
+)
+CONTAINER_USER = Shape(
+    what="user of a container",
+    pattern=r"^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?$",
+    says="a user or user:group, by name or number",
+    source="ECS API ContainerDefinition",
+)
+POLICY_ARN = Shape(
+    what="policy ARN",
+    pattern=r"^arn:[a-z0-9-]+:iam::(aws|\d{12}):policy/\S+$",
+    says="the ARN of an IAM policy",
+    source="IAM API AttachRolePolicy",
 )
 SNS_TOPIC = Shape(
     what="topic ARN",

@@ -13,12 +13,15 @@ from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
 from abtest.experiment import limits
+from abtest.experiment.serving import PRESETS, Server
 
 __all__ = [
     "SECRET",
     "AccessLogs",
     "Alarms",
+    "Autoscaling",
     "Dns",
+    "Ecs",
     "Experiment",
     "Guardrails",
     "GuardrailsOverride",
@@ -32,11 +35,14 @@ __all__ = [
     "Override",
     "Redirect",
     "Respond",
+    "ResponseHeaders",
     "Rule",
     "Secret",
+    "Split",
     "State",
     "Targets",
     "Variant",
+    "Waf",
     "When",
 ]
 
@@ -74,7 +80,13 @@ class HealthCheck(Section, frozen=True, kw_only=True):
     """How the load balancer finds out whether a target is healthy."""
 
     path: (
-        Annotated[str, limits.HEALTH_PATH.meta("Path to ask. Default: `/`; for GRPC `/AWS.ALB/healthcheck`.")] | None
+        Annotated[
+            str,
+            limits.HEALTH_PATH.meta(
+                "Path to ask. Default: that of `serving`, else `/`; for GRPC `/AWS.ALB/healthcheck`."
+            ),
+        ]
+        | None
     ) = None
     port: Annotated[int, limits.PORT.meta("Port to ask.")] | Literal["traffic-port"] = "traffic-port"
     protocol: Annotated[Literal["HTTP", "HTTPS"], Meta(description="Default: the variant's protocol.")] | None = None
@@ -96,6 +108,20 @@ class Launch(Section, frozen=True, kw_only=True):
     count: Annotated[
         int, limits.TARGET_COUNT.meta("Number of instances, spread over the zones that offer the type.")
     ] = 1
+    min: (
+        Annotated[
+            int, limits.TARGET_COUNT.meta("Least number of an Auto Scaling group; with `max`, in place of `count`.")
+        ]
+        | None
+    ) = None
+    max: Annotated[int, limits.TARGET_COUNT.meta("Greatest number of an Auto Scaling group.")] | None = None
+    requests_per_target: (
+        Annotated[int, limits.REQUESTS_PER_TARGET.meta("Requests of an instance that the group scales for.")] | None
+    ) = None
+    health_check_grace_seconds: Annotated[
+        int,
+        limits.GRACE.meta("Time that a new instance of an Auto Scaling group has before a failed check ends it."),
+    ] = 300
     ami: (
         Annotated[str, limits.AMI_ID.meta("Image. Default: the newest Amazon Linux 2023 at the first start.")] | None
     ) = None
@@ -115,6 +141,73 @@ class Launch(Section, frozen=True, kw_only=True):
         Annotated[int, limits.ROOT_VOLUME.meta("Size of the encrypted root volume. Default: the image's own size.")]
         | None
     ) = None
+    public_ip: Annotated[bool, Meta(description="A public address. Default: what the subnet says.")] | None = None
+
+    @property
+    def scales(self) -> bool:
+        """Whether it is an Auto Scaling group, not single instances."""
+        return self.min is not None or self.max is not None
+
+
+class Autoscaling(Section, frozen=True, kw_only=True):
+    """Between how many tasks a service scales, by the requests of each."""
+
+    min: Annotated[int, limits.TARGET_COUNT.meta("Least number of tasks.")]
+    max: Annotated[int, limits.TARGET_COUNT.meta("Greatest number of tasks.")]
+    requests_per_target: Annotated[int, limits.REQUESTS_PER_TARGET.meta("Requests of a task that it scales for.")]
+
+
+class Ecs(Section, frozen=True, kw_only=True):
+    """A Fargate service that this program runs. Its container listens on the variant's port."""
+
+    image: Annotated[str, limits.IMAGE.meta("Container image, with its registry unless it is Docker Hub's.")]
+    cpu: Annotated[
+        Literal[256, 512, 1024, 2048, 4096, 8192, 16384], Meta(description="CPU units of a task; 1024 are one vCPU.")
+    ]
+    memory: Annotated[int, limits.TASK_MEMORY.meta("Memory of a task; which sizes there are depends on `cpu`.")]
+    count: Annotated[int, limits.TARGET_COUNT.meta("Number of tasks; `autoscaling` has its own.")] = 1
+    command: Annotated[tuple[str, ...], Meta(description="Arguments of the container. Default: the image's.")] = ()
+    environment: Annotated[
+        Mapping[Annotated[str, limits.ENVIRONMENT_NAME.meta("A variable's name.")], str],
+        Meta(description="Environment variables, in the clear."),
+    ] = field(default_factory=_nothing)
+    secrets: Annotated[
+        Mapping[
+            Annotated[str, limits.ENVIRONMENT_NAME.meta("A variable's name.")],
+            Annotated[str, limits.SECRET_ARN.meta("Where its value is.")],
+        ],
+        Meta(description="Environment variables whose values are in Secrets Manager or the Parameter Store."),
+    ] = field(default_factory=_nothing)
+    cluster: (
+        Annotated[str, limits.CLUSTER_NAME.meta("Name of an existing cluster. Default: one of the stack's own.")] | None
+    ) = None
+    architecture: Annotated[Literal["X86_64", "ARM64"], Meta(description="What the image is built for.")] = "X86_64"
+    autoscaling: Annotated[Autoscaling, Meta(description="Scaling by requests; a fixed number when absent.")] | None = (
+        None
+    )
+    ephemeral_storage_gb: Annotated[int, limits.EPHEMERAL_STORAGE.meta("Disk of a task. Default: 20 GiB.")] | None = (
+        None
+    )
+    user: (
+        Annotated[str, limits.CONTAINER_USER.meta("User of the container. Default: the image's, often root.")] | None
+    ) = None
+    read_only_root: Annotated[bool, Meta(description="Only /tmp of the container can be written to.")] = True
+    public_ip: Annotated[
+        bool, Meta(description="A public address for each task: needed to pull images in a subnet without NAT.")
+    ] = False
+    health_check_grace_seconds: Annotated[
+        int, limits.GRACE.meta("Time that a new task has before a failed health check ends it.")
+    ] = 300
+    log_retention_days: Annotated[
+        Literal[
+            1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
+        ],
+        Meta(description="Days that CloudWatch keeps what the container prints."),
+    ] = 30
+    task_policy_arns: Annotated[
+        tuple[Annotated[str, limits.POLICY_ARN.meta("An IAM policy.")], ...],
+        Meta(description="What the container may do in AWS, such as read model weights from S3. Default: nothing."),
+    ] = ()
 
 
 class Targets(Section, frozen=True, kw_only=True):
@@ -141,12 +234,28 @@ class Targets(Section, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    ecs: Annotated[Ecs, Meta(description="A Fargate service that this program runs.")] | None = None
+    lambda_arn: Annotated[str, limits.FUNCTION_ARN.meta("A Lambda function, or a version or alias of one.")] | None = (
+        None
+    )
 
 
 class Variant(Section, frozen=True, kw_only=True):
     """A version of the model: one target group."""
 
-    port: Annotated[int, limits.PORT.meta("Port that the model server listens on.")]
+    serving: (
+        Annotated[Server, Meta(description="The model server: its documented port and health path, unless given.")]
+        | None
+    ) = None
+    port: (
+        Annotated[
+            int,
+            limits.PORT.meta(
+                "Port that the model server listens on. Default: that of `serving`; none with `lambdaArn`."
+            ),
+        ]
+        | None
+    ) = None
     protocol: Annotated[
         Literal["HTTP", "HTTPS"], Meta(description="Protocol from the load balancer to the targets.")
     ] = "HTTP"
@@ -160,6 +269,9 @@ class Variant(Section, frozen=True, kw_only=True):
         Literal["least_outstanding_requests", "round_robin", "weighted_random"],
         Meta(description="How a target of the group is chosen; inference times vary, hence the default."),
     ] = "least_outstanding_requests"
+    anomaly_mitigation: Annotated[
+        bool, Meta(description="Fewer requests to targets that fail more than others; needs `weighted_random`.")
+    ] = False
     deregistration_delay_seconds: Annotated[
         int, limits.DEREGISTRATION_DELAY.meta("Time that a leaving target has to finish its requests.")
     ] = 60
@@ -170,12 +282,18 @@ class Variant(Section, frozen=True, kw_only=True):
     targets: Annotated[Targets, Meta(description="What answers for the variant: exactly one of the keys below.")]
 
     @property
+    def target_port(self) -> int:
+        """The port of the targets; 0 for a Lambda function, which has none."""
+        return self.port or (PRESETS[self.serving].port if self.serving else 0)
+
+    @property
     def health(self) -> HealthCheck:
         """The health check with the defaults that depend on the variant."""
         given, is_grpc = self.health_check, self.protocol_version == "GRPC"
+        usual = PRESETS[self.serving].health_path if self.serving else "/"
         return replace(
             given,
-            path=given.path or ("/AWS.ALB/healthcheck" if is_grpc else "/"),
+            path=given.path or ("/AWS.ALB/healthcheck" if is_grpc else usual),
             protocol=given.protocol or self.protocol,
             matcher=given.matcher or ("12" if is_grpc else "200"),
         )
@@ -283,6 +401,19 @@ class Network(Section, frozen=True, kw_only=True):
     subnet_tags: Annotated[Mapping[str, str], Meta(description="Tags that find the subnets within the VPC.")] | None = (
         None
     )
+    target_subnet_ids: (
+        Annotated[
+            tuple[Annotated[str, limits.SUBNET_ID.meta("A subnet.")], ...],
+            Meta(
+                description="Subnets of the instances and tasks that the program starts. "
+                "Default: by `targetSubnetTags`, else the load balancer's."
+            ),
+        ]
+        | None
+    ) = None
+    target_subnet_tags: (
+        Annotated[Mapping[str, str], Meta(description="Tags that find these subnets within the VPC.")] | None
+    ) = None
     internal: Annotated[bool, Meta(description="A load balancer without a public address.")] = False
     ip_address_type: Annotated[
         Literal["ipv4", "dualstack", "dualstack-without-public-ipv4"],
@@ -293,19 +424,65 @@ class Network(Section, frozen=True, kw_only=True):
     ] = ("0.0.0.0/0",)
 
 
+class Split(Section, frozen=True, kw_only=True):
+    """The main split as a rule of an existing listener."""
+
+    priority: Annotated[int, limits.PRIORITY.meta("Order of evaluation among all rules of that listener.")]
+    when: Annotated[When, Meta(description="Which requests take the split; at least one condition.")]
+
+
+#: A response header that the load balancer sets; empty takes none away and sets none.
+HeaderText = Annotated[str, limits.RESPONSE_HEADER.meta("The header's value.")]
+
+
+class ResponseHeaders(Section, frozen=True, kw_only=True):
+    """Response headers that the load balancer sets, in place of what a model server says."""
+
+    strict_transport_security: (
+        Annotated[HeaderText, Meta(description="HSTS, such as `max-age=31536000; includeSubDomains`.")] | None
+    ) = None
+    content_security_policy: Annotated[HeaderText, Meta(description="CSP.")] | None = None
+    x_content_type_options: Annotated[Literal["nosniff"], Meta(description="No guessing of types.")] | None = None
+    x_frame_options: Annotated[str, limits.FRAME_OPTIONS.meta("Who may show answers in a frame.")] | None = None
+    access_control_allow_origin: Annotated[HeaderText, Meta(description="CORS: one origin, or `*`.")] | None = None
+    access_control_allow_methods: Annotated[HeaderText, Meta(description="CORS: methods.")] | None = None
+    access_control_allow_headers: Annotated[HeaderText, Meta(description="CORS: request headers.")] | None = None
+    access_control_allow_credentials: Annotated[Literal["true"], Meta(description="CORS: cookies.")] | None = None
+    access_control_expose_headers: Annotated[HeaderText, Meta(description="CORS: response headers.")] | None = None
+    access_control_max_age: Annotated[int, limits.CORS_AGE.meta("CORS: how long a preflight answer holds.")] | None = (
+        None
+    )
+    server: Annotated[bool, Meta(description="The header `Server: awselb/2.0` in answers.")] = True
+
+
 class Listener(Section, frozen=True, kw_only=True):
     """Where the load balancer listens. HTTPS exactly when `certificateArn` is given."""
 
+    arn: (
+        Annotated[
+            str,
+            limits.LISTENER_ARN.meta("An existing listener; the split becomes a rule of it, and nothing else is made."),
+        ]
+        | None
+    ) = None
+    split: Annotated[Split, Meta(description="The rule of the split, with `arn`.")] | None = None
     port: Annotated[int, limits.PORT.meta("Port. Default: 443 with a certificate, else 80.")] | None = None
     certificate_arn: (
         Annotated[str, limits.CERTIFICATE.meta("Certificate of the HTTPS listener, in the stack's region.")] | None
     ) = None
+    certificate_arns: Annotated[
+        tuple[Annotated[str, limits.CERTIFICATE.meta("A certificate.")], ...],
+        Meta(description="Further certificates, chosen by the name that a client asks for (SNI)."),
+    ] = ()
     ssl_policy: (
         Annotated[str, limits.SSL_POLICY.meta(f"Security policy. Default: `{limits.RECOMMENDED_SSL_POLICY}`.")] | None
     ) = None
     redirect_http: (
         Annotated[bool, Meta(description="Redirect port 80 to the HTTPS listener. Default: true with a certificate.")]
         | None
+    ) = None
+    response_headers: (
+        Annotated[ResponseHeaders, Meta(description="Headers of every response; none are touched when absent.")] | None
     ) = None
 
     @property
@@ -432,6 +609,13 @@ class AccessLogs(Section, frozen=True, kw_only=True):
     prefix: Annotated[str, limits.LOG_PREFIX.meta("Folder of the logs in the bucket.")] | None = None
 
 
+class Waf(Section, frozen=True, kw_only=True):
+    """A web ACL in front of the load balancer."""
+
+    web_acl_arn: Annotated[str, limits.WEB_ACL.meta("A regional web ACL of AWS WAF, in the stack's region.")]
+    fail_open: Annotated[bool, Meta(description="Let requests through while WAF does not answer.")] = False
+
+
 State = Literal["live", "warm", "off"]
 
 
@@ -469,6 +653,7 @@ class Experiment(Section, frozen=True, kw_only=True):
         Meta(description="Variants that may not gain share; a rollback writes it."),
     ] = ()
     access_logs: Annotated[AccessLogs, Meta(description="A log of every request; none when absent.")] | None = None
+    waf: Annotated[Waf, Meta(description="Web application firewall; none when absent.")] | None = None
     deletion_protection: Annotated[bool, Meta(description="AWS refuses to delete the load balancer.")] = False
     idle_timeout_seconds: Annotated[int, limits.IDLE_TIMEOUT.meta("A connection without data is closed after it.")] = 60
     tags: Annotated[

@@ -102,7 +102,8 @@ def open_port(
 def ports_of(variant: Variant) -> tuple[int, ...]:
     """The ports that the load balancer uses on a variant's targets."""
     health = variant.health_check.port
-    return (variant.port,) if health in {"traffic-port", variant.port} else (variant.port, int(health))
+    port = variant.target_port
+    return (port,) if health in {"traffic-port", port} else (port, int(health))
 
 
 def _destinations(experiment: Experiment, surroundings: Surroundings) -> Iterator[tuple[str, int]]:

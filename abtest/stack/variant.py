@@ -62,7 +62,7 @@ class Variant(pulumi.ComponentResource):
         # Autonamed: AWS does not give a group away while a rule uses its name, so a fixed one could not be replaced.
         return aws.lb.TargetGroup(
             self._name,
-            port=config.port,
+            port=config.target_port,
             protocol=config.protocol,
             protocol_version=config.protocol_version,
             target_type=_target_type(config.targets),
@@ -98,7 +98,7 @@ class Variant(pulumi.ComponentResource):
             f"{self._name}-{key}",
             target_group_arn=self.target_group.arn,
             target_id=target,
-            port=self._config.port,
+            port=self._config.target_port,
             availability_zone=zone,
             opts=self._attached,
         )

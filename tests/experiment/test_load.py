@@ -121,7 +121,7 @@ def test_where_nothing_is_near_all_known_names_are_told() -> None:
         ({"variants": {"a": [], "b": VARIANT}}, "abtest:variants.a: expected a mapping, got the list []"),
         (
             {"variants": {"a": {"targets": {"external": "ip"}}, "b": VARIANT}},
-            "abtest:variants.a.port: missing; it has no default",
+            "abtest:variants.a.port: missing; give the port that the model server listens on, or serving",
         ),
         ({"variants": {"a": {"port": 1}, "b": VARIANT}}, "abtest:variants.a.targets: missing; it has no default"),
         (
@@ -225,7 +225,10 @@ def test_a_key_without_a_value_further_down_is_refused_since_it_may_widen_what_i
     ("keys", "message"),
     [
         ({"certificateArn": "x"}, "abtest:certificateArn: there is no such key; it belongs to abtest:listener"),
-        ({"priority": 1}, "abtest:priority: there is no such key; it belongs to abtest:rules.<name>"),
+        (
+            {"priority": 1},
+            "abtest:priority: there is no such key; it belongs to abtest:rules.<name> or abtest:listener.split",
+        ),
         (
             {"variants": {"a": variant(instanceType="x"), "b": VARIANT}},
             "abtest:variants.a.instanceType: there is no such key; it belongs to abtest:variants.<name>.targets.launch",

@@ -31,16 +31,18 @@ def check_variants(experiment: Experiment, report: Report, folder: FilePath) -> 
                 path,
                 'its target group\'s name would hold "--", which AWS may refuse; use single hyphens, inside the name',
             )
+        if variant.target_port == 0 and variant.targets.lambda_arn is None and not report.holds_broken((*path, "port")):
+            report.error((*path, "port"), "missing; give the port that the model server listens on, or serving")
         _check_health(variant, report, (*path, "healthCheck"))
         _check_protocol(experiment, variant, report, path)
         _check_slow_start(variant, report, path)
         _check_targets(experiment, variant, report, (*path, "targets"), folder)
         for target in (*(variant.targets.instance_ids or ()), *(variant.targets.ip_addresses or ())):
-            other = seen.setdefault((target, variant.port), name)
+            other = seen.setdefault((target, variant.target_port), name)
             if other != name and not isinstance(target, Secret):
                 report.warning(
                     (*path, "targets"),
-                    f"{target} port {variant.port} answers for {other} too, so the two cannot be told apart",
+                    f"{target} port {variant.target_port} answers for {other} too, so the two cannot be told apart",
                 )
 
 
@@ -115,6 +117,8 @@ def _kinds(targets: Targets) -> Iterable[tuple[str, object]]:
         ("instanceIds", targets.instance_ids),
         ("ipAddresses", targets.ip_addresses),
         ("external", targets.external),
+        ("ecs", targets.ecs),
+        ("lambdaArn", targets.lambda_arn),
     )
 
 
@@ -202,13 +206,13 @@ def _check_sample_server(variant: Variant, report: Report, path: Path) -> None:
         wants.append(f"protocol {variant.protocol}")
     if variant.protocol_version != "HTTP1":
         wants.append(f"protocolVersion {variant.protocol_version}")
-    if variant.health_check.port not in {"traffic-port", variant.port}:
+    if variant.health_check.port not in {"traffic-port", variant.target_port}:
         wants.append(f"a health check on port {variant.health_check.port}")
     if (variant.health_check.protocol or "HTTP") != "HTTP":
         wants.append(f"a health check by {variant.health_check.protocol}")
     if wants:
         report.error(
             path,
-            f"the sample model server speaks HTTP/1.1 on port {variant.port} alone, this variant asks for "
+            f"the sample model server speaks HTTP/1.1 on port {variant.target_port} alone, this variant asks for "
             f"{' and '.join(wants)}; give userDataFile, a script that starts your model server",
         )

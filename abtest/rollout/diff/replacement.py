@@ -119,5 +119,5 @@ def _script(path: str, name: str, before: Version, after: Version) -> list[Reaso
     """The start-up script; without one of its own, a variant starts the sample server on its port."""
     scripts = before.scripts.get(name), after.scripts.get(name)
     if scripts == (None, None):
-        return _differs(f"{path}.port", *(version.experiment.variants[name].port for version in (before, after)))
+        return _differs(f"{path}.port", *(version.experiment.variants[name].target_port for version in (before, after)))
     return _differs(f"{path}.targets.launch.userDataFile", *scripts)

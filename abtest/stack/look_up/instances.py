@@ -120,7 +120,7 @@ cat > /etc/systemd/system/abtest-sample.service <<'END_OF_UNIT'
 Description=Sample model server, version {variant}
 After=network-online.target
 [Service]
-ExecStart=/usr/bin/python3 /opt/abtest/server.py --port {config.port} --version={variant}
+ExecStart=/usr/bin/python3 /opt/abtest/server.py --port {config.target_port} --version={variant}
 Restart=always
 DynamicUser=yes
 AmbientCapabilities=CAP_NET_BIND_SERVICE
