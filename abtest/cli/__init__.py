@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
 import sys
@@ -66,9 +65,7 @@ def abtest() -> None:
 
 def main() -> None:
     """Run a command. Mistakes of the user end with a message and a code, never with a traceback."""
-    code = run(sys.argv[1:])
-    gc.freeze()  # what ends need not be looked through: a tenth of a second, with the engine's SDK loaded
-    sys.exit(code)
+    sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:

@@ -20,7 +20,7 @@ from abtest.experiment.engine_text import as_text
 from abtest.readout.sums import Sums
 from abtest.readout.table import Lines, Table
 from abtest.rollout.engine import EngineError, PulumiEngine, Update
-from tests.cli.commands import Ran, run_here
+from tests.cli.commands import Ran, run_here, run_shell
 from tests.configs import write_stack
 from tests.readout.log_lines import GROUPS, NOON, OURS, line
 from tests.write_generated import printed_schema
@@ -116,6 +116,12 @@ def test_the_worse_variant_is_named_in_the_first_lines(report: Callable[..., Ran
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.splitlines()[1].startswith("b is worse: error rate +20 points [")
     assert "there is no history of the stack (the Pulumi CLI is not on PATH" in ran.out
+
+
+def test_a_process_prints_the_report_and_nothing_else(tmp_path: Path) -> None:
+    file = write_stack(tmp_path, STACK)
+    ran = run_shell("report", "--stack", str(file), "--logs", log(tmp_path, lines()), "--weights", "a=50,b=50")
+    assert (ran.code, ran.err) == (0, "")
 
 
 def test_replaced_target_groups_are_known_by_their_names(report: Callable[..., Ran], tmp_path: Path) -> None:
