@@ -192,6 +192,7 @@ class _Evidence:
             periods=asked,
             variants=self._variants(),
             routes=routes.names,
+            is_shared=self.file.experiment.listener.arn is not None,
             splits=routes.splits,
             load_balancer=self.stands.load_balancer,
             unit=self.asked.unit,

@@ -135,11 +135,11 @@ def _live(stack: str, listener: str | None) -> _Found:
     experiment, source = _load(stack)
     try:
         with client(source, "elbv2") as elbv2:
-            live = read_live(elbv2, experiment, listener)
+            live = read_live(elbv2, experiment, listener, source.full_name)
     except AwsError as error:
         raise Failure(f"error: {error}") from None
     return _Found(
-        table=live.table,
+        table=live.whole,
         overrides=live.overrides,
         listener_arn=live.listener_arn,
         drift=(*drift(RoutingTable.from_experiment(experiment), live.table), *live.rewrites),

@@ -116,7 +116,7 @@ def show_effect(before: Experiment, after: Experiment) -> None:
 
 def show_split(live: Live) -> None:
     """What was read back."""
-    tell(f"the load balancer sends new clients to {live.table.routes[-1].action}")
+    tell(f"the load balancer sends new clients to {live.table.split.action}")
 
 
 def commit(file: StackFile, message: str) -> None:

@@ -243,7 +243,7 @@ def _back(asked: Asked, running: Ramp) -> None:
                     raise MoveError(f"THE ROLLBACK FAILED, run it again (abtest rollback): {error}") from None
                 running.say(f"the rollback failed, it is tried again: {error}")
                 interrupts.wait(PAUSE)
-    running.event("rolled back", message=f"the load balancer sends new clients to {live.table.routes[-1].action}")
+    running.event("rolled back", message=f"the load balancer sends new clients to {live.table.split.action}")
     if not asked.as_json:
         show_rollback(plan, file)
 

@@ -64,7 +64,7 @@ def _table(deployment: Deployment, balancer: Balancer, tally: Tally) -> Table:
         found = tally.routes.get(route.priority or 0)
         if found is None:
             continue
-        name = "override" if route.priority in overrides else route.name or ""
+        name = "override" if route.priority in overrides else route.title
         title = f"{route.label} {name}".strip()
         if not route.action.shares:
             what = f"{route.action.kind} {route.action.status}"

@@ -103,6 +103,11 @@ class Source:
     secret_keys: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
 
+    @property
+    def full_name(self) -> str:
+        """The stack among those of all projects."""
+        return f"{self.project.name}/{self.stack}"
+
     @classmethod
     def from_file(cls, file: FilePath, project: Project) -> Self:
         """Read a stack file offline, with Pulumi.yaml's ``config:`` merged in. Raises ConfigError."""

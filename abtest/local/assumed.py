@@ -17,6 +17,8 @@ def create_assumed(aws: Clients, experiment: Experiment) -> tuple[str, ...]:
     """Create it all. Returns a line for each thing, in the words of the config."""
     aws.ec2.describe_vpcs()  # makes the default VPC, which must not get an id that the config names
     made = [*_network(aws, experiment), *_instances(aws, experiment), *_names(aws, experiment)]
+    if arn := experiment.listener.arn:
+        made.append(_listener(aws, arn))
     if arn := experiment.listener.certificate_arn:
         _certificate(aws, arn)
         made.append(f"certificate {arn}")
@@ -101,6 +103,39 @@ def _names(aws: Clients, experiment: Experiment) -> Iterator[str]:
     for key in sorted({launch.key_name for launch in launches if launch.key_name}):
         aws.ec2.create_key_pair(KeyName=key)
         yield f"key pair {key}"
+
+
+def _listener(aws: Clients, arn: str) -> str:
+    """Somebody else's load balancer, whose listener answers everything with 404, at the ARNs that the config names."""
+    from moto.elbv2.models import elbv2_backends
+
+    subnets = aws.ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"]
+    groups = aws.ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [subnets[0]["VpcId"]]}])
+    name = arn.split("/")[2]
+    made = aws.elbv2.create_load_balancer(
+        Name=name,
+        Subnets=[subnet["SubnetId"] for subnet in subnets],
+        SecurityGroups=[groups["SecurityGroups"][0]["GroupId"]],
+    )["LoadBalancers"][0]["LoadBalancerArn"]
+    defaults = {"idle_timeout.timeout_seconds": "60", "routing.http.drop_invalid_header_fields.enabled": "false"}
+    aws.elbv2.modify_load_balancer_attributes(
+        LoadBalancerArn=made, Attributes=[{"Key": key, "Value": value} for key, value in defaults.items()]
+    )
+    other = {"StatusCode": "404", "ContentType": "text/plain", "MessageBody": "somebody else's\n"}
+    listener = aws.elbv2.create_listener(
+        LoadBalancerArn=made,
+        Protocol="HTTP",
+        Port=80,
+        DefaultActions=[{"Type": "fixed-response", "FixedResponseConfig": other}],
+    )["Listeners"][0]["ListenerArn"]
+    balancers = elbv2_backends[ACCOUNT][aws.region].load_balancers
+    balancer = balancers.pop(made)
+    balancer.arn = arn.rpartition("/")[0].replace(":listener/", ":loadbalancer/")
+    balancers[balancer.arn] = balancer
+    moved = balancer.listeners.pop(listener)
+    moved.arn, moved.load_balancer_arn = arn, balancer.arn
+    balancer.listeners[arn] = moved
+    return f"load balancer {name}, whose listener answers with 404"
 
 
 def _certificate(aws: Clients, arn: str) -> None:

@@ -108,12 +108,42 @@ def _get_zone(aws: Clients, inputs: Inputs) -> dict[str, Any]:
     return {"id": zone_id, "zoneId": zone_id, "name": name}
 
 
+def _get_listener(aws: Clients, inputs: Inputs) -> dict[str, Any]:
+    arn = inputs.take("arn")
+    listener = _one(aws.elbv2.describe_listeners(ListenerArns=[arn])["Listeners"], "ELBv2 Listener")
+    return {
+        "id": arn,
+        "arn": arn,
+        "loadBalancerArn": listener["LoadBalancerArn"],
+        "port": listener["Port"],
+        "protocol": listener["Protocol"],
+    }
+
+
+def _get_load_balancer(aws: Clients, inputs: Inputs) -> dict[str, Any]:
+    arn = inputs.take("arn")
+    balancer = _one(aws.elbv2.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"], "ELBv2 Load Balancer")
+    return {
+        "id": arn,
+        "arn": arn,
+        "arnSuffix": arn.split("loadbalancer/")[-1],
+        "name": balancer["LoadBalancerName"],
+        "dnsName": balancer["DNSName"],
+        "zoneId": balancer["CanonicalHostedZoneId"],
+        "vpcId": balancer["VpcId"],
+        "subnets": [zone["SubnetId"] for zone in balancer["AvailabilityZones"]],
+        "securityGroups": balancer["SecurityGroups"],
+    }
+
+
 LOOK_UPS: dict[str, Callable[[Clients, Inputs], dict[str, Any]]] = {
     "aws:ec2/getVpc:getVpc": _get_vpc,
     "aws:ec2/getSubnets:getSubnets": _get_subnets,
     "aws:ec2/getSubnet:getSubnet": _get_subnet,
     "aws:ec2/getInstanceType:getInstanceType": _get_instance_type,
     "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": _get_instance_type_offerings,
+    "aws:lb/getListener:getListener": _get_listener,
+    "aws:lb/getLoadBalancer:getLoadBalancer": _get_load_balancer,
     "aws:ssm/getParameter:getParameter": _get_parameter,
     "aws:route53/getZone:getZone": _get_zone,
 }

@@ -55,10 +55,10 @@ async def send(
 
 def _clients(planned: Sequence[tuple[Route, Request]], requests: int) -> Iterator[tuple[Request, int]]:
     """Each client's request, and how often it is sent."""
-    rules = sum(route.priority is not None for route, _ in planned)
+    rules = sum(not route.is_split for route, _ in planned)
     main = _MAIN_SHARE if rules else 1.0
     for route, request in planned:
-        left = round(requests * (main if route.priority is None else (1 - main) / rules))
+        left = round(requests * (main if route.is_split else (1 - main) / rules))
         while left > 0:
             yield request, min(left, _REQUESTS_A_CLIENT)
             left -= _REQUESTS_A_CLIENT

@@ -139,7 +139,7 @@ def findings(table: Table, question: Question, splits: Mapping[str, SplitCheck],
     found = [
         *_traffic(table),
         *_splits(splits),
-        *_lines(table),
+        *_lines(table, question),
         *_stuck(table, question),
         *_failures(table, splits.keys(), stack),
         *_targets(table),
@@ -180,13 +180,13 @@ def _traffic(table: Table) -> Iterator[Finding]:
         yield Finding(level="broken", text=text)
 
 
-def _lines(table: Table) -> Iterator[Finding]:
+def _lines(table: Table, question: Question) -> Iterator[Finding]:
     lines = table.lines
     if lines.parsed or lines.skipped or lines.foreign:
         yield Finding(
             level="look" if lines.skipped > _MANY_SKIPPED * lines.parsed else "fine",
             text=f"{lines.parsed:,} lines parsed, {lines.skipped:,} skipped (no access log line), "
-            f"{lines.foreign:,} foreign (of another load balancer)",
+            f"{lines.foreign:,} foreign (of another {'application' if question.is_shared else 'load balancer'})",
         )
     if len(lines.load_balancers) > 1:
         yield Finding(

@@ -93,7 +93,8 @@ _READ = """
                     AND request_seconds + target_seconds + response_seconds IS NOT NULL,
                 false
             ) AS is_entry,
-            coalesce(load_balancer = $load_balancer, true) AS is_own,
+            coalesce(load_balancer = $load_balancer, true)
+                AND coalesce({own}, false) AS is_own,
             CASE WHEN $load_balancer IS NULL THEN load_balancer END AS load_balancer,
             received,
             CASE WHEN $with_agent THEN hash(address, agent) ELSE hash(address) END AS unit,
@@ -157,9 +158,12 @@ def read(connection: DuckDBPyConnection, plain: Sequence[Path], packed: Sequence
         "with_path": question.by_path,
         "with_trace": question.outcomes is not None,
     }
+    # Of somebody else's listener only the rules are the stack's own, not the default action.
+    rules = ", ".join(str(priority) for priority in question.routes if priority)
+    statement = _READ.format(text=_TEXT, own=f"priority IN ({rules})" if question.is_shared else "true")
     for compression, files in (("none", plain), ("gzip", packed)):
         if files:
-            connection.execute(_READ.format(text=_TEXT), {**_named(files, compression), **asked})
+            connection.execute(statement, {**_named(files, compression), **asked})
     if plain or packed:
         connection.execute(_REJECTED)
 

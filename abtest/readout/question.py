@@ -23,9 +23,10 @@ Unit = Literal["address", "address+agent"]
 class Question:
     """``variants`` are by target group: its ARN, its name, or its name without what the engine appends to it; several
     groups may be of one variant, as after a replacement. ``routes`` are by rule priority, 0 being the default action; a
-    priority without a name is called by its number. ``splits`` are the routes that choose between variants: by their
-    own weights, or, with None, by the main split's. ``load_balancer`` is ``app/NAME/ID``: what another one wrote is
-    foreign; None takes any.
+    priority without a name is called by its number. With ``is_shared`` the listener is somebody else's: what takes
+    none of these rules is foreign. ``splits`` are the routes that choose between variants: by their own weights, or,
+    with None, by the main split's. ``load_balancer`` is ``app/NAME/ID``: what another one wrote is foreign; None takes
+    any.
 
     ``step_seconds`` is how long a point in a picture is; None: as the window that was seen asks for.
 
@@ -37,6 +38,7 @@ class Question:
     periods: Sequence[Period]
     variants: Mapping[str, str]
     routes: Mapping[int, str] = field(default_factory=dict)
+    is_shared: bool = False
     splits: Mapping[str, Mapping[str, int] | None] = field(default_factory=lambda: {DEFAULT_ROUTE: None})
     load_balancer: str | None = None
     unit: Unit = "address"

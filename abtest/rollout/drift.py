@@ -18,7 +18,8 @@ def drift(declared: RoutingTable, live: RoutingTable) -> tuple[str, ...]:
 
 
 def _differences(declared: RoutingTable, live: RoutingTable) -> Iterator[str]:
-    if (declared.protocol, declared.port) != (live.protocol, live.port):
+    is_own = declared.routes[-1].is_split  # of somebody else's listener the stack file says nothing but its rules
+    if is_own and (declared.protocol, declared.port) != (live.protocol, live.port):
         yield _both("listener", "has", f"{live.protocol} {live.port}", f"{declared.protocol} {declared.port}")
     said, found = ({route.priority: route for route in table.routes} for table in (declared, live))
     for priority in sorted({*said, *found}, key=lambda number: (number is None, number or 0)):
@@ -28,7 +29,7 @@ def _differences(declared: RoutingTable, live: RoutingTable) -> Iterator[str]:
         elif priority not in said:
             route = found[priority]
             yield f"{_called(route)}: the stack file has no such rule, the load balancer says {_words(route)}"
-        else:
+        elif is_own or priority is not None:
             yield from _of_rule(said[priority], found[priority])
 
 

@@ -98,7 +98,7 @@ class Guard:
     def _refuse_replacement(self, variant: str) -> None:
         from abtest.rollout.engine import EngineError
         from abtest.rollout.judgement import replaced
-        from abtest.rollout.live import main_listener, read_live
+        from abtest.rollout.live import main_listener
 
         try:
             deployed = self._engine().outputs().get("target_group_arns", {}).get(variant)
@@ -110,19 +110,21 @@ class Guard:
             return
         with self._client("elbv2") as elbv2:
             for balancer in _balancers(elbv2, deployed):
-                if listener := main_listener(elbv2, balancer):
-                    _refuse(replaced(read_live(elbv2, self._experiment, listener), variant))
+                if listener := self._experiment.listener.arn or main_listener(elbv2, balancer):
+                    _refuse(replaced(self._live(elbv2, listener), variant))
 
     def _judge(self, args: pulumi.ResourceHookArgs) -> tuple[Gain, ...]:
         """What variants gain by this update, if it may be made."""
         from abtest.rollout.judgement import Standing, gains, problems
-        from abtest.rollout.live import health_of, read_live
+        from abtest.rollout.live import health_of
 
         with self._client("elbv2") as elbv2:
             arn = _listener_arn(elbv2, args)
             if arn is None:  # the first deployment has nobody to hurt
                 return ()
-            live = read_live(elbv2, self._experiment, arn)
+            live = self._live(elbv2, arn)
+            if not live.is_begun:  # nor has the first one on somebody else's listener
+                return ()
             standing = Standing(
                 table=live.table,
                 known=live.groups,
@@ -135,6 +137,11 @@ class Guard:
         for warning in self._undrained(live.table):
             pulumi.log.warn(warning)
         return gains(live.table, self._experiment)
+
+    def _live(self, elbv2: Any, listener_arn: str) -> Live:
+        from abtest.rollout.live import read_live
+
+        return read_live(elbv2, self._experiment, listener_arn, self._source.full_name)
 
     def _alarms(self, live: Live) -> Collection[Alarm]:
         from abtest.rollout.alarms import alarms_of

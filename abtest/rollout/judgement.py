@@ -65,7 +65,7 @@ def _earlier(before: RoutingTable, route: Route) -> tuple[str, Mapping[str, Frac
     """How to call a route, and the shares of its past: those of the same route, or where there was none, of the main
     split. Of a route that asks for more now, some requests had the one and some the other: the smaller counts.
     """
-    was, split = same_route(before, route), before.routes[-1].action.shares
+    was, split = same_route(before, route), before.split.action.shares
     if was is None:
         return called(route), split
     shares = was.action.shares
@@ -77,8 +77,8 @@ def _earlier(before: RoutingTable, route: Route) -> tuple[str, Mapping[str, Frac
 
 def same_route(table: RoutingTable, route: Route) -> Route | None:
     """The route of another table that has the name of this one, else the one that asks for the same."""
-    if route.priority is None:
-        return table.routes[-1]
+    if route.is_split:
+        return table.split
     named = (other for other in table.routes if route.name is not None and other.name == route.name)
     alike = (other for other in table.routes if other.asked == route.asked)
     return next(named, None) or next(alike, None)
@@ -86,7 +86,7 @@ def same_route(table: RoutingTable, route: Route) -> Route | None:
 
 def called(route: Route) -> str:
     """A route within a sentence."""
-    return "the main split" if route.priority is None else f"rule {route.name}"
+    return "the main split" if route.is_split else f"rule {route.name}"
 
 
 def problems(experiment: Experiment, standing: Standing) -> Iterator[str]:
@@ -124,7 +124,7 @@ def _free(control: str, standing: Standing) -> str | None:
     listener without the tag does not tell: there it has to have half of the main split.
     """
     if standing.control is None:
-        shares = standing.table.routes[-1].action.shares
+        shares = standing.table.split.action.shares
         return control if shares.get(control, Fraction(0)) >= Fraction(1, 2) else None
     return control if standing.control == control else None
 

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from abtest.experiment import Experiment
 from abtest.rollout.hidden import hide
 from abtest.rollout.session import AwsError
-from abtest.routing import RoutingTable
+from abtest.routing import Route, RoutingTable
 
 __all__ = ["Health", "Live", "health_of", "main_listener", "read_live"]
 
 # As abtest/stack/tags.py writes them.
 EXPERIMENT, VARIANT, RULE = "abtest:experiment", "abtest:variant", "abtest:rule"
 CONTROL, HELD = "abtest:control", "abtest:held"
+STACK = "abtest:stack"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Live:
-    """A deployed listener. ``table`` has secrets as the stack file has them: a token is ``<token>``.
+    """A deployed listener. ``table`` has secrets as the stack file has them: a token is ``<token>``. On somebody else's
+    listener ``others`` are the rules that are not this stack's, ``is_begun`` is whether the main split stands there,
+    and there is no ``load_balancer_arn``: how that one does is not this stack's affair.
 
     ``overrides`` are the priorities of the rules that force a variant. ``groups`` are the target groups that some rule
-    forwards to, by variant, ``held`` and ``control`` what the listener's tags say. ``rewrites`` says, in words, which
-    rules change host or path before they forward: no stack file asks for that.
+    forwards to, by variant, ``weights`` those of the main split. ``held`` and ``control`` are what the tags say of the
+    listener, or of the rule that is the split. ``rewrites`` says, in words, which rules change host or path before they
+    forward: no stack file asks for that.
     """
 
     listener_arn: str
@@ -32,39 +36,66 @@ class Live:
     overrides: frozenset[int]
     groups: Mapping[str, str]
     held: frozenset[str]
+    weights: Mapping[str, int] = field(default_factory=dict)
     control: str | None = None
     rewrites: tuple[str, ...] = ()
+    others: tuple[Route, ...] = ()
+    is_begun: bool = True
+    load_balancer_arn: str | None = None
+
+    @property
+    def whole(self) -> RoutingTable:
+        """All rules of the listener, whosever they are."""
+        *rules, default = self.table.routes
+        return replace(self.table, routes=(*sorted([*rules, *self.others], key=lambda r: r.priority or 0), default))
 
 
-def read_live(elbv2: Any, experiment: Experiment, listener_arn: str | None = None) -> Live:
-    """The main listener of the experiment, found by its tags, or the one that is named. Raises AwsError."""
-    listener = _listener(elbv2, listener_arn) if listener_arn else _find(elbv2, experiment)
-    rules = _all(elbv2, "describe_rules", "Rules", ListenerArn=listener["ListenerArn"])
-    own_rules = (rule["RuleArn"] for rule in rules if not rule["IsDefault"])
-    of_rules = _tags(elbv2, (listener["ListenerArn"], *own_rules))
-    of_groups = _tags(elbv2, _groups(rules))
-    names = {arn: tags[RULE] for arn, tags in of_rules.items() if RULE in tags}
-    variants = {arn: tags[VARIANT] for arn, tags in of_groups.items() if VARIANT in tags}
-    of_listener = of_rules.get(listener["ListenerArn"], {})
-    forcing = {arn for arn, tags in of_rules.items() if VARIANT in tags}
+def read_live(elbv2: Any, experiment: Experiment, listener_arn: str | None = None, stack: str = "") -> Live:
+    """The main listener of the experiment: the one that it names, or that is found by its tags; or another one, that is
+    named here. ``stack`` (``Source.full_name``) tells whose rules are the stack's own on somebody else's listener.
+    Raises AwsError.
+    """
+    named = listener_arn or experiment.listener.arn
+    listener = _listener(elbv2, named) if named else _find(elbv2, experiment)
+    arn = listener["ListenerArn"]
+    rules = _all(elbv2, "describe_rules", "Rules", ListenerArn=arn)
+    tags = _tags(elbv2, (arn, *(rule["RuleArn"] for rule in rules if not rule["IsDefault"])))
+    own, split = rules, None
+    if experiment.listener.arn is not None:
+        own = [rule for rule in rules if rule["IsDefault"] or tags.get(rule["RuleArn"], {}).get(STACK) == stack]
+        split = next((rule["RuleArn"] for rule in own if CONTROL in tags.get(rule["RuleArn"], {})), "")
+    variants = {group: found[VARIANT] for group, found in _tags(elbv2, _groups(own)).items() if VARIANT in found}
+    names = {rule: found[RULE] for rule, found in tags.items() if RULE in found}
     try:
-        table = RoutingTable.from_described(listener, rules, variants, names)
+        table = RoutingTable.from_described(listener, rules, variants, names, split)
     except KeyError as error:
-        raise AwsError(f"{listener['ListenerArn']}: a rule has {error}, which is not known here") from error
-    overrides = frozenset(int(rule["Priority"]) for rule in rules if rule["RuleArn"] in forcing)
+        raise AwsError(f"{arn}: a rule has {error}, which is not known here") from error
+    of_split = tags.get(split or arn, {})
+    table, ours = hide(table, experiment), {rule["Priority"] for rule in own}
     return Live(
-        listener_arn=listener["ListenerArn"],
-        table=hide(table, experiment),
-        overrides=overrides,
-        groups={name: arn for arn, name in variants.items()},
-        held=frozenset(of_listener.get(HELD, "").split()),
-        control=of_listener.get(CONTROL),
+        listener_arn=arn,
+        table=replace(table, routes=tuple(route for route in table.routes if route.label in ours)),
+        others=tuple(route for route in table.routes if route.label not in ours),
+        is_begun=split != "",
+        load_balancer_arn=None if experiment.listener.arn else listener.get("LoadBalancerArn"),
+        overrides=frozenset(int(rule["Priority"]) for rule in own if VARIANT in tags.get(rule["RuleArn"], {})),
+        groups={name: group for group, name in variants.items()},
+        weights=_weights(own, split, variants),
+        held=frozenset(of_split.get(HELD, "").split()),
+        control=of_split.get(CONTROL),
         rewrites=tuple(
             f"rule {rule['Priority']}: the load balancer rewrites host or path, the stack file does not"
-            for rule in rules
+            for rule in own
             if rule.get("Transforms")
         ),
     )
+
+
+def _weights(rules: Iterable[Mapping[str, Any]], split: str | None, variants: Mapping[str, str]) -> dict[str, int]:
+    """Those of the main split: the rule of that ARN, or the default action."""
+    mains = (rule for rule in rules if (rule["IsDefault"] if split is None else rule["RuleArn"] == split))
+    groups = [group for rule in mains for group in _targets(rule)]
+    return {variants.get(group["TargetGroupArn"], group["TargetGroupArn"]): group.get("Weight", 1) for group in groups}
 
 
 @dataclass(frozen=True)
@@ -144,8 +175,13 @@ def _tags(elbv2: Any, arns: Iterable[str]) -> dict[str, dict[str, str]]:
     }
 
 
-def _groups(rules: Sequence[Mapping[str, Any]]) -> list[str]:
+def _groups(rules: Iterable[Mapping[str, Any]]) -> list[str]:
     """The ARNs of the target groups that rules forward to."""
-    actions = [action for rule in rules for action in rule["Actions"] if action["Type"] == "forward"]
+    return sorted({group["TargetGroupArn"] for rule in rules for group in _targets(rule)})
+
+
+def _targets(rule: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What a rule forwards to."""
+    actions = [action for action in rule["Actions"] if action["Type"] == "forward"]
     configs = [action.get("ForwardConfig") or {"TargetGroups": [action]} for action in actions]
-    return sorted({group["TargetGroupArn"] for config in configs for group in config["TargetGroups"]})
+    return [group for config in configs for group in config["TargetGroups"]]

@@ -59,12 +59,12 @@ class Deployed:
     def live(self, file: StackFile) -> Live:
         """What the load balancer does now. Raises AwsError."""
         with client(file.source, "elbv2") as elbv2:
-            return read_live(elbv2, file.experiment, self.listener_arn)
+            return read_live(elbv2, file.experiment, self.listener_arn, file.source.full_name)
 
 
 def deployed_weights(live: Live) -> Mapping[str, int]:
-    """The main split of the load balancer in the smallest whole weights; empty where its default action is no split."""
-    shares = live.table.routes[-1].action.shares
+    """The main split of the load balancer in the smallest whole weights; empty where it is no split."""
+    shares = live.table.split.action.shares
     scale = math.lcm(*(share.denominator for share in shares.values()))
     return {name: int(share * scale) for name, share in shares.items()}
 
@@ -76,7 +76,7 @@ def besides(experiment: Experiment, live: Live) -> tuple[str, ...]:
     Clients that are sent to a group that is no variant of this stack are not.
     """
     declared = RoutingTable.from_experiment(experiment)
-    in_split = {None, *(rule.priority for rule in experiment.rules.values() if rule.forward == SPLIT)}
+    in_split = {declared.split.priority, *(r.priority for r in experiment.rules.values() if r.forward == SPLIT)}
     shares = {route.priority: route.action.shares for route in declared.routes if route.priority in in_split}
     routes = tuple(
         replace(route, action=replace(route.action, shares=shares[route.priority]))

@@ -210,7 +210,7 @@ class Ramp:
                 return self._end("interrupted", str(error))
             raise
         self.file = after
-        actual = self.live.table.routes[-1].action.shares.get(self.plan.variant, Fraction(0))
+        actual = self.live.table.split.action.shares.get(self.plan.variant, Fraction(0))
         self.event("shifted", set=float(share), actual=float(actual))
         return self._end("interrupted", "") if self.pauses.is_interrupted else None
 

@@ -91,7 +91,12 @@ def roll_back(deployed: Deployed, file: StackFile, live: Live, plan: Rollback, s
 
 def _forwards(experiment: Experiment, plan: Rollback) -> Iterator[str]:
     """The ends of the URNs of what the rollback changes (see abtest/stack/routing.py and abtest/stack/alarms.py)."""
-    yield f"Listener::listener-{experiment.listener.listens_on}"
+    listener = experiment.listener
+    yield (
+        f"ListenerRule::rule-{listener.split.priority}"
+        if listener.split
+        else f"Listener::listener-{listener.listens_on}"
+    )
     for name, rule in experiment.rules.items():
         if rule.forward == SPLIT or ("abtest:rules", name, "forward") in plan.changes:
             yield f"ListenerRule::rule-{rule.priority}"

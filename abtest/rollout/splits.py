@@ -45,7 +45,9 @@ class History:
 def routes_of(experiment: Experiment) -> Routes:
     """What a log's priorities mean while this config is deployed."""
     rules = {rule.priority: (name, rule.forward) for name, rule in experiment.rules.items()}
-    names = {0: DEFAULT_ROUTE} | {priority: name for priority, (name, _) in rules.items()}
+    split = experiment.listener.split
+    main = {split.priority: DEFAULT_ROUTE, 0: "default action"} if split else {0: DEFAULT_ROUTE}
+    names = main | {priority: name for priority, (name, _) in rules.items()}
     for route in RoutingTable.from_experiment(experiment).routes:
         if route.priority is not None and route.priority not in names:
             names[route.priority] = f"override {', '.join(route.action.shares)}"

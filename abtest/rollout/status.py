@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct
 
@@ -118,30 +118,21 @@ class Cloud:
     def read(cls, source: Source, experiment: Experiment, listener_arn: str | None, groups: Mapping[str, str]) -> Cloud:
         """``groups`` are known target groups by variant, besides those that rules forward to. Raises AwsError."""
         with client(source, "elbv2") as elbv2:
-            live = read_live(elbv2, experiment, listener_arn)
+            live = read_live(elbv2, experiment, listener_arn, source.full_name)
             known = {**groups, **live.groups}
-            listener = elbv2.describe_listeners(ListenerArns=[live.listener_arn])["Listeners"][0]
             health = {name: health_of(elbv2, arn) for name, arn in known.items()}
         try:
             with client(source, "cloudwatch") as cloudwatch:
-                alarms: tuple[Alarm, ...] | str = alarms_of(cloudwatch, known, listener["LoadBalancerArn"])
+                alarms: tuple[Alarm, ...] | str = alarms_of(cloudwatch, known, live.load_balancer_arn)
         except AwsError as error:
             alarms = str(error)
-        return cls(live=live, weights=_weights(listener, known), health=health, alarms=alarms)
+        return cls(live=live, weights=live.weights, health=health, alarms=alarms)
 
     def state(self, name: str) -> State:
         """As ``Experiment.state`` has it, of what is deployed."""
         routes = (route for route in self.live.table.routes if route.priority not in self.live.overrides)
         shares = [route.action.shares[name] for route in routes if name in route.action.shares]
         return "live" if any(shares) else "warm" if shares else "off"
-
-
-def _weights(listener: Mapping[str, Any], groups: Mapping[str, str]) -> Mapping[str, int]:
-    """The weights of the default action, by variant."""
-    names = {arn: name for name, arn in groups.items()}
-    actions = [action for action in listener["DefaultActions"] if action["Type"] == "forward"]
-    found = [group for action in actions for group in action.get("ForwardConfig", {}).get("TargetGroups", [action])]
-    return {names.get(arn, arn): group.get("Weight", 1) for group in found for arn in [group["TargetGroupArn"]]}
 
 
 # The status -----------------------------------------------------------------------------------------------------------
@@ -245,7 +236,7 @@ def _moving(stack: str, history: Sequence[Update], ramp: RampStatus | None) -> V
 def _resting(
     stack: str, experiment: Experiment, live: Live, ramp: RampStatus | None, differs: Sequence[str]
 ) -> Verdict:
-    shares = live.table.routes[-1].action.shares
+    shares = live.table.split.action.shares
     if differs:
         back = ramp is not None and ramp.variant in experiment.held  # a rollback that did not come through
         following = (
@@ -314,7 +305,7 @@ def _moves(history: Sequence[Update], source: Source) -> Iterator[PastMove]:
 
 
 def _split(experiment: Experiment) -> str:
-    return str(RoutingTable.from_experiment(experiment).routes[-1].action)
+    return str(RoutingTable.from_experiment(experiment).split.action)
 
 
 def _changes(before: Experiment, after: Experiment) -> Iterator[str]:

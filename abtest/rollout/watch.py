@@ -33,7 +33,7 @@ class Look:
 def look(deployed: Deployed, file: StackFile, variant: str) -> Look:
     """Raises AwsError, and MoveError where no rule forwards to the variant: then nobody checks its health."""
     with client(file.source, "elbv2") as elbv2:
-        live = read_live(elbv2, file.experiment, deployed.listener_arn)
+        live = read_live(elbv2, file.experiment, deployed.listener_arn, file.source.full_name)
         group = live.groups.get(variant)
         if group is None:
             raise MoveError(
@@ -41,7 +41,6 @@ def look(deployed: Deployed, file: StackFile, variant: str) -> Look:
                 f"abtest shift {variant}=0 --stack {file.stack}"
             )
         health = health_of(elbv2, group)
-    balancer = deployed.listener_arn.rpartition("/")[0].replace(":listener/", ":loadbalancer/")
     with client(file.source, "cloudwatch") as cloudwatch:
-        alarms = alarms_of(cloudwatch, {variant: group}, balancer)
-    return Look(shares=live.table.routes[-1].action.shares, health=health, alarms=alarms)
+        alarms = alarms_of(cloudwatch, {variant: group}, live.load_balancer_arn)
+    return Look(shares=live.table.split.action.shares, health=health, alarms=alarms)

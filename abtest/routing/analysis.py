@@ -200,7 +200,9 @@ def _warn_of_shadow(report: Report, shadow: Shadow) -> None:
     route, by = shadow.route, shadow.by
     if route.name is not None:
         report.warning(("rules", route.name), f"{shadow.why}; give it a lower priority number, or take it out")
-    elif by[-1].action != route.action:  # a rule for everything that says `forward: split` is no loss
+    elif (
+        route.is_split and by[-1].action != route.action
+    ):  # a rule for everything that says `forward: split` is no loss
         report.warning(("weights",), f"the main split {shadow.why}; narrow that, or let it say forward: split")
 
 

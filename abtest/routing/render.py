@@ -13,9 +13,7 @@ __all__ = ["as_json", "as_markdown", "as_mermaid", "code", "flow_chart", "route_
 
 def rows(table: RoutingTable) -> list[tuple[str, str, tuple[str, ...], str]]:
     """Priority, name, conditions and action of each route, in words."""
-    return [
-        (route.label, route.name or "", tuple(map(str, route.conditions)), str(route.action)) for route in table.routes
-    ]
+    return [(route.label, route.title, tuple(map(str, route.conditions)), str(route.action)) for route in table.routes]
 
 
 def as_json(table: RoutingTable) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from abtest.routing.request import Request
 
 __all__ = ["Action", "Decision", "Route", "RoutingTable", "percent", "shares_of"]
 
-ActionKind = Literal["forward", "redirect", "respond", "authenticate"]
+ActionKind = Literal["forward", "redirect", "respond", "authenticate", "other"]
 
 
 def shares_of(weights: Mapping[str, int]) -> dict[str, Fraction]:
@@ -34,7 +34,8 @@ def shares_of(weights: Mapping[str, int]) -> dict[str, Fraction]:
 class Action:
     """What a rule does. ``shares`` are of new clients, by variant, or by target group ARN where there is no variant.
 
-    ``location`` is a redirect's target with AWS's placeholders; ``status`` a redirect's or a fixed response's.
+    ``location`` is a redirect's target with AWS's placeholders; ``status`` a redirect's or a fixed response's. What
+    somebody else's listener does is ``other``: it is not known here.
     """
 
     kind: ActionKind
@@ -50,6 +51,8 @@ class Action:
             return f"redirect {self.status} to {self.location}"
         if self.kind == "respond":
             return f"respond {self.status}"
+        if self.kind == "other":
+            return "what the listener does besides"
         split = ", ".join(f"{name} {percent(share)}" for name, share in self.shares.items())
         return f"authenticate, then {split or 'go on'}" if self.kind == "authenticate" else split
 
@@ -62,16 +65,24 @@ def percent(share: Fraction) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """A rule, or the default action: ``priority`` None. ``name`` is None where it is not known."""
+    """A rule, or the default action: ``priority`` None. ``name`` is None where it is not known. The main split is the
+    default action of a listener of the stack's own, a rule of somebody else's.
+    """
 
     priority: int | None
     name: str | None
     conditions: tuple[Condition, ...]
     action: Action
+    is_split: bool = False
 
     @property
     def label(self) -> str:
         return "default" if self.priority is None else str(self.priority)
+
+    @property
+    def title(self) -> str:
+        """Its name, or that it is the main split where that is a rule; empty where there is nothing to say."""
+        return self.name or ("main split" if self.is_split and self.priority is not None else "")
 
     @property
     def asked(self) -> frozenset[Hashable]:
@@ -85,7 +96,7 @@ class Route:
     def __str__(self) -> str:
         if self.priority is None:
             return "the default action"
-        return f"rule {self.label} ({self.name})" if self.name else f"rule {self.label}"
+        return f"rule {self.label} ({self.title})" if self.title else f"rule {self.label}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +140,6 @@ class RoutingTable:
     @classmethod
     def from_experiment(cls, experiment: Experiment) -> Self:
         """The main listener of a stack. An override's token stands as ``<token>``."""
-        sticky = experiment.stickiness_seconds
         routes = []
         for variant, priority in experiment.override_priorities.items():
             override = experiment.override
@@ -143,8 +153,19 @@ class RoutingTable:
             routes.append(
                 Route(priority=rule.priority, name=name, conditions=conditions, action=_action(experiment, rule))
             )
-        split = Action(kind="forward", shares=shares_of(experiment.weights), stickiness_seconds=sticky)
-        routes.append(Route(priority=None, name=None, conditions=(), action=split))
+        split, where = shares_of(experiment.weights), experiment.listener.split
+        routes.append(
+            Route(
+                priority=where.priority if where else None,
+                name=None,
+                conditions=conditions_of(where.when) if where else (),
+                action=Action(kind="forward", shares=split, stickiness_seconds=experiment.stickiness_seconds),
+                is_split=True,
+            )
+        )
+        if where is not None:
+            routes.sort(key=lambda route: route.priority or 0)
+            routes.append(Route(priority=None, name=None, conditions=(), action=Action(kind="other")))
         return cls(routes=tuple(routes), protocol=experiment.listener.protocol, port=experiment.listener.listens_on)
 
     @classmethod
@@ -154,23 +175,34 @@ class RoutingTable:
         rules: Iterable[Mapping[str, Any]],
         variants: Mapping[str, str] | None = None,
         names: Mapping[str, str] | None = None,
+        split: str | None = None,
     ) -> Self:
         """A listener and its rules as the API describes them.
 
         ``variants`` maps target group ARNs to variants, ``names`` rule ARNs to names: both come from tags, which the
-        API describes apart.
+        API describes apart. ``split`` is the ARN of the rule that is the main split, if the default action is not.
         """
         routes = [
             Route(
-                priority=None if rule.get("IsDefault") or rule["Priority"] == "default" else int(rule["Priority"]),
+                priority=None if is_default else int(rule["Priority"]),
                 name=(names or {}).get(rule.get("RuleArn", "")),
                 conditions=described_conditions(rule.get("Conditions", [])),
                 action=_described_action(rule["Actions"], variants or {}),
+                is_split=is_default if split is None else rule["RuleArn"] == split,
             )
             for rule in rules
+            for is_default in [rule.get("IsDefault") or rule["Priority"] == "default"]
         ]
         routes.sort(key=lambda route: (route.priority is None, route.priority or 0))
         return cls(routes=tuple(routes), protocol=listener.get("Protocol", "HTTP"), port=listener.get("Port", 80))
+
+    @property
+    def split(self) -> Route:
+        """The main split. Raises ValueError for a listener without one."""
+        for route in self.routes:
+            if route.is_split:
+                return route
+        raise ValueError("the listener has no main split")
 
     def decide(self, request: Request) -> Decision:
         """The first rule all of whose conditions hold. A field that the request leaves unknown is taken as not meeting

@@ -15,7 +15,7 @@ import pulumi_aws as aws
 
 from abtest.experiment import Experiment
 from abtest.experiment import types as config
-from abtest.stack.load_balancer import LoadBalancer
+from abtest.stack.load_balancer import Front
 from abtest.stack.tags import tags_of
 from abtest.stack.variant import Variant
 
@@ -139,8 +139,8 @@ def _percent(rate: float) -> str:
 
 
 class Alarms(pulumi.ComponentResource):
-    """The alarms of each variant, and one of the load balancer. They come after the listener: where its update is
-    refused, none is made.
+    """The alarms of each variant, and one of the load balancer, if it is the stack's own: what happens on somebody
+    else's is mostly not this stack's traffic. They come after the listener: where its update is refused, none is made.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class Alarms(pulumi.ComponentResource):
         name: str,
         limits: config.Alarms,
         experiment: Experiment,
-        load_balancer: LoadBalancer,
+        load_balancer: Front,
         variants: Mapping[str, Variant],
         after: Sequence[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
@@ -156,12 +156,14 @@ class Alarms(pulumi.ComponentResource):
         super().__init__(TYPE, name, None, opts)
         self._experiment, self._topics = experiment, [limits.sns_topic_arn] if limits.sns_topic_arn else None
         self._child = pulumi.ResourceOptions(parent=self, depends_on=list(after))
-        self._all = {"LoadBalancer": load_balancer.load_balancer.arn_suffix}
-        self._alarm(name, of_load_balancer(limits), self._all)
+        self._all = {"LoadBalancer": load_balancer.arn_suffix}
+        is_own = experiment.listener.arn is None
+        if is_own:
+            self._alarm(name, of_load_balancer(limits), self._all)
         for variant, component in variants.items():
             own = {**self._all, "TargetGroup": component.target_group.arn_suffix}
             has_share = experiment.weights.get(variant, 0) >= LEAST_SHARE * sum(experiment.weights.values())
-            for watch in of_variant(variant, limits, has_share=has_share):
+            for watch in of_variant(variant, limits, has_share=has_share and is_own):
                 self._alarm(f"{name}-{variant}", watch, own, variant)
         self.register_outputs({})
 

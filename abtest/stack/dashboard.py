@@ -14,7 +14,7 @@ import pulumi_aws as aws
 
 from abtest.experiment import types as config
 from abtest.stack.alarms import NAMESPACE, WINDOW
-from abtest.stack.load_balancer import LoadBalancer
+from abtest.stack.load_balancer import Front
 from abtest.stack.variant import Variant
 
 __all__ = ["Dashboard"]
@@ -33,7 +33,7 @@ Line = list[Any]
 
 class Dashboard(pulumi.ComponentResource):
     """Requests, shares, errors, response times and healthy targets. A dashboard is known to its whole account by its
-    name, which must be given: it is that of the load balancer, which no other stack has.
+    name, which must be given: ``called``.
     """
 
     url: pulumi.Output[str]
@@ -42,23 +42,24 @@ class Dashboard(pulumi.ComponentResource):
         self,
         name: str,
         limits: config.Alarms,
-        load_balancer: LoadBalancer,
+        load_balancer: Front,
+        called: pulumi.Input[str],
         variants: Mapping[str, Variant],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(TYPE, name, None, opts)
-        alb = load_balancer.load_balancer
-        region = alb.arn.apply(_region)
-        lines = _Lines({v: [alb.arn_suffix, c.target_group.arn_suffix] for v, c in variants.items()})
+        arn, suffix = load_balancer.arn, load_balancer.arn_suffix
+        region = arn.apply(_region)
+        lines = _Lines({v: [suffix, c.target_group.arn_suffix] for v, c in variants.items()})
         body = {"widgets": [_text(pulumi.get_stack()), *_graphs(limits, lines, region)]}
         dashboard = aws.cloudwatch.Dashboard(
             name,
-            dashboard_name=alb.name,
+            dashboard_name=called,
             dashboard_body=pulumi.Output.json_dumps(body),
             opts=pulumi.ResourceOptions(parent=self),
         )
         at = pulumi.Output.concat("#dashboards/dashboard/", dashboard.dashboard_name)
-        self.url = pulumi.Output.concat("https://", alb.arn.apply(_console), "/cloudwatch/home?region=", region, at)
+        self.url = pulumi.Output.concat("https://", arn.apply(_console), "/cloudwatch/home?region=", region, at)
         self.register_outputs({"url": self.url})
 
 

@@ -9,7 +9,7 @@ import pulumi_aws as aws
 
 from abtest.experiment import Experiment
 from abtest.experiment.types import Dns
-from abtest.stack.load_balancer import LoadBalancer
+from abtest.stack.load_balancer import Front
 
 __all__ = ["Record"]
 
@@ -27,7 +27,7 @@ class Record(pulumi.ComponentResource):
         dns: Dns,
         zone_id: str,
         experiment: Experiment,
-        load_balancer: LoadBalancer,
+        load_balancer: Front,
         after: Sequence[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -43,8 +43,8 @@ class Record(pulumi.ComponentResource):
                 weighted_routing_policies=None if dns.weight is None else [{"weight": dns.weight}],
                 aliases=[
                     {
-                        "name": load_balancer.load_balancer.dns_name,
-                        "zone_id": load_balancer.load_balancer.zone_id,
+                        "name": load_balancer.dns_name,
+                        "zone_id": load_balancer.zone_id,
                         # Route 53 calls a load balancer unhealthy as soon as one of its groups has no healthy
                         # target: a warm, still empty variant would take the name down (Route 53 guide, "Evaluate
                         # target health").

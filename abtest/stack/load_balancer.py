@@ -1,19 +1,37 @@
-"""The Application Load Balancer."""
+"""The Application Load Balancer: the stack's own, or somebody else's."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
 from abtest.experiment import Experiment
 from abtest.stack.access_logs import AccessLogs
-from abtest.stack.look_up import Surroundings
+from abtest.stack.look_up import FoundLoadBalancer, Surroundings
 from abtest.stack.network import Network
 from abtest.stack.tags import tags_of
 
-__all__ = ["LoadBalancer"]
+__all__ = ["Front", "LoadBalancer"]
 
 TYPE = "abtest:stack:LoadBalancer"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Front:
+    """What the rest of the stack knows of the load balancer, whosever it is."""
+
+    arn: pulumi.Output[str]
+    arn_suffix: pulumi.Output[str]
+    name: pulumi.Output[str]
+    dns_name: pulumi.Output[str]
+    zone_id: pulumi.Output[str]
+
+    @classmethod
+    def of(cls, found: aws.lb.LoadBalancer | FoundLoadBalancer) -> Front:
+        names = ("arn", "arn_suffix", "name", "dns_name", "zone_id")
+        return cls(**{name: pulumi.Output.from_input(getattr(found, name)) for name in names})
 
 
 class LoadBalancer(pulumi.ComponentResource):

@@ -83,8 +83,10 @@ def open_port(
     tags: dict[str, str],
     opts: pulumi.ResourceOptions,
 ) -> SecurityGroupRule:
-    """Let a security group's members and ``peer``, a CIDR block or another group, talk on a port (None: on all)."""
-    cidr = peer if isinstance(peer, str) else None
+    """Let a security group's members and ``peer``, a CIDR block or another group (or its id), talk on a port (None: on
+    all).
+    """
+    cidr = peer if isinstance(peer, str) and not peer.startswith("sg-") else None
     return direction(
         name,
         security_group_id=group.id,
@@ -93,7 +95,7 @@ def open_port(
         to_port=port,
         cidr_ipv4=cidr if cidr and ":" not in cidr else None,
         cidr_ipv6=cidr if cidr and ":" in cidr else None,
-        referenced_security_group_id=None if isinstance(peer, str) else peer.id,
+        referenced_security_group_id=None if cidr else peer if isinstance(peer, str) else peer.id,
         tags=tags,
         opts=opts,
     )

@@ -14,10 +14,10 @@ from abtest.stack.alarms import Alarms
 from abtest.stack.dashboard import Dashboard
 from abtest.stack.dns import Record
 from abtest.stack.hooks import Hooks, bindings
-from abtest.stack.load_balancer import LoadBalancer
-from abtest.stack.look_up import Surroundings
+from abtest.stack.load_balancer import Front, LoadBalancer
+from abtest.stack.look_up import FoundListener, Surroundings
 from abtest.stack.network import Network
-from abtest.stack.routing import Routing
+from abtest.stack.routing import Own, Routing
 from abtest.stack.variant import Variant
 
 __all__ = ["build"]
@@ -28,49 +28,65 @@ NAME = "abtest"
 
 def build(experiment: Experiment, surroundings: Surroundings, hooks: Hooks | None = None) -> Mapping[str, Any]:
     """Register every resource. Returns the stack's exports by name."""
-    network = Network(NAME, experiment, surroundings)
     of_variants, forwarded = bindings(hooks)
-    variants = {name: Variant(name, experiment, surroundings, network, of_variants) for name in experiment.variants}
+    listener = surroundings.listener
     exports: dict[str, Any] = {}
-    access_logs = None
-    if experiment.access_logs is not None:
-        access_logs = AccessLogs(NAME, experiment.access_logs, experiment, network)
-        exports["access_logs_bucket"] = access_logs.bucket
-    load_balancer = LoadBalancer(NAME, experiment, surroundings, network, access_logs)
-    routing = Routing(NAME, experiment, network, load_balancer, variants, forwarded)
+    network = None
+    place: Own | FoundListener
+    if listener is None:
+        network = Network(NAME, experiment, surroundings)
+        front, place = _own(experiment, surroundings, network, exports)
+    else:
+        front, place = Front.of(listener.load_balancer), listener
+        if experiment.access_logs is not None:  # its owner writes them; here it is only said where
+            exports["access_logs_bucket"] = experiment.access_logs.bucket
+    variants = {name: Variant(name, experiment, surroundings, network, of_variants) for name in experiment.variants}
+    routing = Routing(NAME, experiment, place, variants, forwarded)
     salt = random.RandomId(f"{NAME}-salt", byte_length=8, keepers={"experiment": experiment.experiment})
-    alb = load_balancer.load_balancer
-    host: pulumi.Input[str] = alb.dns_name
+    host: pulumi.Input[str] = front.dns_name
     if experiment.dns is not None and surroundings.zone_id is not None:
-        after = [routing.listener, *routing.rules]
-        record = Record(f"{NAME}-dns", experiment.dns, surroundings.zone_id, experiment, load_balancer, after)
+        after = [routing.split, *routing.rules]
+        record = Record(f"{NAME}-dns", experiment.dns, surroundings.zone_id, experiment, front, after)
         exports["fqdn"] = record.fqdn
-        host = alb.dns_name if record.fqdn.startswith("*") else record.fqdn
+        host = front.dns_name if record.fqdn.startswith("*") else record.fqdn
     if routing.override_token is not None:
         exports["override_token"] = routing.override_token
     if experiment.alarms is not None:
-        Alarms(NAME, experiment.alarms, experiment, load_balancer, variants, [routing.listener])
-        exports["dashboard_url"] = Dashboard(NAME, experiment.alarms, load_balancer, variants).url
+        Alarms(NAME, experiment.alarms, experiment, front, variants, [routing.split])
+        # A name that no other stack has: the load balancer's, or with somebody else's the stack's own.
+        called = f"{pulumi.get_project()}-{pulumi.get_stack()}" if listener else front.name
+        exports["dashboard_url"] = Dashboard(NAME, experiment.alarms, front, called, variants).url
     if experiment.guardrails is not None and (override := experiment.guardrails.override) is not None:
         exports["guardrails_override"] = {"reason": override.reason, "until": override.until}
     groups = {name: component.security_group for name, component in variants.items()}
+    own = {"load_balancer": network.security_group.id} if network else {}
     return {
-        "alb_dns_name": alb.dns_name,
-        "url": _url(experiment, host),
-        "listener_arn": routing.listener.arn,
-        "load_balancer_arn": alb.arn,
+        "alb_dns_name": front.dns_name,
+        "url": _url(experiment, listener, host),
+        "listener_arn": routing.listener_arn,
+        "load_balancer_arn": front.arn,
         "target_group_arns": {name: component.target_group.arn for name, component in variants.items()},
         "weights": dict(experiment.weights),
-        "security_group_ids": {
-            "load_balancer": network.security_group.id,
-            **{name: group.id for name, group in groups.items() if group is not None},
-        },
+        "security_group_ids": {**own, **{name: group.id for name, group in groups.items() if group is not None}},
         "assignment_salt": salt.hex,
         **exports,
     }
 
 
-def _url(experiment: Experiment, host: pulumi.Input[str]) -> pulumi.Output[str]:
-    listener = experiment.listener
-    port = "" if listener.listens_on == (443 if listener.is_https else 80) else f":{listener.listens_on}"
-    return pulumi.Output.concat(listener.protocol.lower(), "://", host, port)
+def _own(
+    experiment: Experiment, surroundings: Surroundings, network: Network, exports: dict[str, Any]
+) -> tuple[Front, Own]:
+    """A load balancer of the stack's own."""
+    access_logs = None
+    if experiment.access_logs is not None:
+        access_logs = AccessLogs(NAME, experiment.access_logs, experiment, network)
+        exports["access_logs_bucket"] = access_logs.bucket
+    balancer = LoadBalancer(NAME, experiment, surroundings, network, access_logs).load_balancer
+    return Front.of(balancer), Own(load_balancer_arn=balancer.arn, ways=[*network.ingress, *network.egress])
+
+
+def _url(experiment: Experiment, listener: FoundListener | None, host: pulumi.Input[str]) -> pulumi.Output[str]:
+    own = experiment.listener
+    protocol, port = (listener.protocol, listener.port) if listener else (own.protocol, own.listens_on)
+    shown = "" if port == (443 if protocol == "HTTPS" else 80) else f":{port}"
+    return pulumi.Output.concat(protocol.lower(), "://", host, shown)

@@ -6,7 +6,8 @@ place, never a second rule on a priority that is still taken (PriorityInUse).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pulumi
@@ -17,23 +18,33 @@ from abtest.experiment import Experiment
 from abtest.experiment.types import Override, Rule
 from abtest.stack.actions import conditions, fixed_response, forward, header_condition, redirect
 from abtest.stack.hooks import Binding
-from abtest.stack.load_balancer import LoadBalancer
-from abtest.stack.network import Network
+from abtest.stack.look_up import FoundListener
 from abtest.stack.tags import tags_of
 from abtest.stack.variant import Variant
 
 if TYPE_CHECKING:
     from pulumi_aws import lb
 
-__all__ = ["Routing"]
+__all__ = ["Own", "Routing"]
 
 TYPE = "abtest:stack:Routing"
 
 
-class Routing(pulumi.ComponentResource):
-    """The listener with the main split as its default action, its rules, and the redirect of port 80."""
+@dataclass(frozen=True, kw_only=True)
+class Own:
+    """A load balancer of the stack's own, which has no listener yet. ``ways`` open the way to and from it."""
 
-    listener: aws.lb.Listener
+    load_balancer_arn: pulumi.Output[str]
+    ways: Sequence[pulumi.Resource]
+
+
+class Routing(pulumi.ComponentResource):
+    """The listener with the main split as its default action, its rules, and the redirect of port 80. On somebody
+    else's listener the split is a rule like the others. ``split`` is the resource that has it.
+    """
+
+    listener_arn: pulumi.Output[str]
+    split: aws.lb.Listener | aws.lb.ListenerRule
     rules: tuple[aws.lb.ListenerRule, ...]
     override_token: pulumi.Output[str] | None
 
@@ -41,25 +52,30 @@ class Routing(pulumi.ComponentResource):
         self,
         name: str,
         experiment: Experiment,
-        network: Network,
-        load_balancer: LoadBalancer,
+        place: Own | FoundListener,
         variants: Mapping[str, Variant],
         forwarded: Binding = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(TYPE, name, None, opts)
-        self._experiment, self._network, self._variants, self._forwarded = experiment, network, variants, forwarded
-        self._load_balancer_arn = load_balancer.load_balancer.arn
+        self._experiment, self._variants, self._forwarded = experiment, variants, forwarded
         self._arns = {variant: component.target_group.arn for variant, component in variants.items()}
-        self.listener = self._main_listener()
+        # Somebody else's listener has other rules too: a tag says which are this stack's.
+        self._stack = None if isinstance(place, Own) else f"{pulumi.get_project()}/{pulumi.get_stack()}"
+        if isinstance(place, Own):
+            self.split = self._main_listener(place)
+            self.listener_arn = self.split.arn
+        else:
+            self.listener_arn = pulumi.Output.from_input(place.arn)
+            self.split = self._split_rule()
         self.override_token = None
         overrides: list[aws.lb.ListenerRule] = []
         if experiment.override is not None:
             overrides = self._override(name, experiment.override)
         self.rules = (*overrides, *(self._rule(rule_name, rule) for rule_name, rule in experiment.rules_in_order()))
-        if experiment.listener.redirects_port_80:
-            self._redirect_listener()
-        self.register_outputs({"listener_arn": self.listener.arn})
+        if isinstance(place, Own) and experiment.listener.redirects_port_80:
+            self._redirect_listener(place)
+        self.register_outputs({"listener_arn": self.listener_arn})
 
     def _after(self, weights: Iterable[str], *more: pulumi.Resource) -> pulumi.ResourceOptions:
         """Options of what forwards: it comes after every target of the groups that it names (which come after the way
@@ -70,38 +86,47 @@ class Routing(pulumi.ComponentResource):
         hooks = self._forwarded if variants else None
         return pulumi.ResourceOptions(parent=self, depends_on=[*attachments, *more], hooks=hooks)
 
-    def _main_listener(self) -> aws.lb.Listener:
+    def _split(self) -> lb.ListenerRuleActionArgsDict:
+        return forward(self._experiment.weights, self._arns, self._experiment.stickiness_seconds)
+
+    def _main_listener(self, place: Own) -> aws.lb.Listener:
         experiment, listener = self._experiment, self._experiment.listener
-        split = forward(experiment.weights, self._arns, experiment.stickiness_seconds)
         return aws.lb.Listener(
             f"listener-{listener.listens_on}",
-            load_balancer_arn=self._load_balancer_arn,
+            load_balancer_arn=place.load_balancer_arn,
             port=listener.listens_on,
             protocol=listener.protocol,
             certificate_arn=listener.certificate_arn,
             ssl_policy=listener.policy,
-            default_actions=[split],
+            default_actions=[self._split()],
             # Also written here: the control and what is held, so that no other stack file can say otherwise.
             tags=tags_of(experiment, control=experiment.control, held=experiment.held),
-            opts=self._after(experiment.weights, *self._network.ingress, *self._network.egress),
+            opts=self._after(experiment.weights, *place.ways),
         )
 
-    def _redirect_listener(self) -> None:
+    def _redirect_listener(self, place: Own) -> None:
         """Port 80 sends everybody to the HTTPS listener. It changes its ways only once that one is complete, so that
         moving from 80 to 443 and back leaves no moment without an answer.
         """
         port = self._experiment.listener.listens_on
         aws.lb.Listener(
             "listener-80",
-            load_balancer_arn=self._load_balancer_arn,
+            load_balancer_arn=place.load_balancer_arn,
             port=80,
             protocol="HTTP",
             default_actions=[
                 {"type": "redirect", "redirect": {"protocol": "HTTPS", "port": str(port), "status_code": "HTTP_301"}}
             ],
             tags=tags_of(self._experiment),
-            opts=self._after((), self.listener, *self.rules),
+            opts=self._after((), self.split, *self.rules),
         )
+
+    def _split_rule(self) -> aws.lb.ListenerRule:
+        experiment, split = self._experiment, self._experiment.listener.split
+        if split is None:
+            raise ValueError("an existing listener without a split")  # the config is checked
+        tags = tags_of(experiment, control=experiment.control, held=experiment.held, stack=self._stack)
+        return self._listener_rule(split.priority, conditions(split.when), self._split(), experiment.weights, tags)
 
     def _rule(self, name: str, rule: Rule) -> aws.lb.ListenerRule:
         weights = self._experiment.forward_weights(rule)
@@ -112,7 +137,11 @@ class Routing(pulumi.ComponentResource):
         else:
             action = forward(weights, self._arns, self._experiment.stickiness_of(rule))
         return self._listener_rule(
-            rule.priority, conditions(rule.when), action, weights, tags_of(self._experiment, rule=name)
+            rule.priority,
+            conditions(rule.when),
+            action,
+            weights,
+            tags_of(self._experiment, rule=name, stack=self._stack),
         )
 
     def _listener_rule(
@@ -125,7 +154,7 @@ class Routing(pulumi.ComponentResource):
     ) -> aws.lb.ListenerRule:
         return aws.lb.ListenerRule(
             f"rule-{priority}",
-            listener_arn=self.listener.arn,
+            listener_arn=self.listener_arn,
             priority=priority,
             conditions=when,
             actions=[action],

@@ -16,6 +16,7 @@ def tags_of(
     rule: str | None = None,
     control: str | None = None,
     held: Sequence[str] = (),
+    stack: str | None = None,
     name: str | None = None,
 ) -> dict[str, str]:
     """The user's tags, and what the resource is to the experiment. ``name`` is for consoles that show the tag Name."""
@@ -25,6 +26,7 @@ def tags_of(
         "abtest:rule": rule,
         "abtest:control": control,
         "abtest:held": " ".join(sorted(held)) or None,
+        "abtest:stack": stack,
     }
     shown = {"Name": name} if name else {}
     return {**shown, **experiment.tags, **{key: value for key, value in own.items() if value is not None}}

@@ -35,7 +35,7 @@ class Variant(pulumi.ComponentResource):
         variant: str,
         experiment: Experiment,
         surroundings: Surroundings,
-        network: Network,
+        network: Network | None,
         hooks: OfVariants,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -103,7 +103,7 @@ class Variant(pulumi.ComponentResource):
             opts=self._attached,
         )
 
-    def _open_to(self, network: Network) -> tuple[aws.ec2.SecurityGroup, list[SecurityGroupRule]]:
+    def _open_to(self, network: Network | None) -> tuple[aws.ec2.SecurityGroup, list[SecurityGroupRule]]:
         """The instances' security group: only the load balancer gets in."""
         tags = tags_of(self._experiment, variant=self._variant)
         group = aws.ec2.SecurityGroup(
@@ -114,13 +114,20 @@ class Variant(pulumi.ComponentResource):
             opts=self._child,
         )
         ingress, egress = aws.vpc.SecurityGroupIngressRule, aws.vpc.SecurityGroupEgressRule
-        balancer = network.security_group
         rules: list[SecurityGroupRule] = []
         for port in ports_of(self._config):
-            rules += [
-                open_port(ingress, f"{self._name}-from-lb-{port}", group, balancer, port, tags=tags, opts=self._child),
-                open_port(egress, f"{self._name}-to-{port}", balancer, group, port, tags=tags, opts=self._child),
-            ]
+            if network is not None:
+                lb = network.security_group
+                rules += [
+                    open_port(ingress, f"{self._name}-from-lb-{port}", group, lb, port, tags=tags, opts=self._child),
+                    open_port(egress, f"{self._name}-to-{port}", lb, group, port, tags=tags, opts=self._child),
+                ]
+            elif (listener := self._surroundings.listener) is not None:
+                # What somebody else's load balancer may reach is its owner's to say.
+                rules += [
+                    open_port(ingress, f"{self._name}-from-{lb}-{port}", group, lb, port, tags=tags, opts=self._child)
+                    for lb in listener.load_balancer.security_groups
+                ]
         for everywhere in ("0.0.0.0/0", "::/0"):  # model servers fetch packages and weights when they start
             rules.append(
                 open_port(egress, f"{self._name}-to-{everywhere}", group, everywhere, None, tags=tags, opts=self._child)

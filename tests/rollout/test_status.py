@@ -13,10 +13,10 @@ import pytest
 from abtest.experiment.engine_text import as_text
 from abtest.rollout.alarms import Alarm
 from abtest.rollout.engine import Update
-from abtest.rollout.live import Health, Live
+from abtest.rollout.live import Health, Live, _weights
 from abtest.rollout.schedule import Plan, schedule, seconds
 from abtest.rollout.session import AwsError
-from abtest.rollout.status import UPDATES, Cloud, Given, Status, _weights, status_of
+from abtest.rollout.status import UPDATES, Cloud, Given, Status, status_of
 from abtest.routing import RoutingTable
 from tests.configs import config, experiment, rule, source
 from tests.rollout.standing import standing
@@ -260,9 +260,13 @@ def test_weights_health_and_alarms_are_read_from_aws() -> None:
 def test_a_default_action_with_one_target_group_or_none_has_its_weights_too() -> None:
     """What somebody made in the console."""
     forward = {"Type": "forward", "TargetGroupArn": "arn-a"}
-    assert _weights({"DefaultActions": [{"Type": "authenticate-oidc"}, forward]}, {"a": "arn-a"}) == {"a": 1}
-    assert _weights({"DefaultActions": [forward]}, {}) == {"arn-a": 1}
-    assert _weights({"DefaultActions": [{"Type": "redirect"}]}, {"a": "arn-a"}) == {}
+
+    def weights(*actions: dict[str, str], variants: Mapping[str, str]) -> dict[str, int]:
+        return _weights([{"IsDefault": True, "Actions": actions}], None, variants)
+
+    assert weights({"Type": "authenticate-oidc"}, forward, variants={"arn-a": "a"}) == {"a": 1}
+    assert weights(forward, variants={}) == {"arn-a": 1}
+    assert weights({"Type": "redirect"}, variants={"arn-a": "a"}) == {}
 
 
 def test_without_cloudwatch_the_rest_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from abtest.experiment.checks.edge import (
     check_override,
     check_tags,
 )
+from abtest.experiment.checks.existing import check_existing
 from abtest.experiment.checks.guardrails import check_guardrails
 from abtest.experiment.checks.rules import check_rules
 from abtest.experiment.checks.split import check_split
@@ -34,6 +35,7 @@ def check(experiment: Experiment, report: Report, folder: FilePath, region: str 
     check_rules(experiment, report)
     check_network(experiment, report)
     check_listener(experiment, report, region)
+    check_existing(experiment, report, region)
     check_override(experiment, report)
     check_dns(experiment, report)
     check_access_logs(experiment, report)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from abtest.experiment import limits
 from abtest.experiment.checks.rules import check_header_name
-from abtest.experiment.checks.values import check_cidr, check_unique
+from abtest.experiment.checks.values import check_cidr, check_region, check_unique
 from abtest.experiment.problems import Path, Report
 from abtest.experiment.types import Experiment, Secret
 
@@ -57,6 +57,13 @@ def _check_ingress(cidrs: Sequence[str], report: Report, ip_address_type: str) -
 
 def check_listener(experiment: Experiment, report: Report, region: str | None) -> None:
     listener, path = experiment.listener, ("listener",)
+    if listener.arn is not None:
+        return
+    if listener.split is not None:
+        report.error(
+            (*path, "split"),
+            "needs arn: on a listener of the stack's own the split is the default action, so take it out",
+        )
     if not listener.is_https:
         if listener.ssl_policy is not None:
             report.error((*path, "sslPolicy"), "needs certificateArn: without a certificate the listener is plain HTTP")
@@ -72,12 +79,7 @@ def check_listener(experiment: Experiment, report: Report, region: str | None) -
         report.error((*path, "port"), "80 with certificateArn would serve HTTPS on the port of HTTP; take 443")
     arn = listener.certificate_arn
     if arn and not isinstance(arn, Secret) and not report.is_broken((*path, "certificateArn")) and ":acm:" in arn:
-        there = arn.split(":")[3]
-        if region and there != region:
-            report.error(
-                (*path, "certificateArn"),
-                f"the certificate is in {there}, the stack in {region}; it must be in the load balancer's region",
-            )
+        check_region(arn, "certificate", region, report, (*path, "certificateArn"))
 
 
 def check_override(experiment: Experiment, report: Report) -> None:

@@ -12,7 +12,7 @@ from abtest.experiment.checks.values import check_cidr
 from abtest.experiment.problems import Path, Report, nearest
 from abtest.experiment.types import SPLIT, Experiment, Listener, Redirect, Rule, Secret, When
 
-__all__ = ["check_header_name", "check_rules"]
+__all__ = ["check_header_name", "check_rules", "check_when"]
 
 
 def check_rules(experiment: Experiment, report: Report) -> None:
@@ -33,7 +33,7 @@ def check_rules(experiment: Experiment, report: Report) -> None:
                     f"{rule.priority} is taken by abtest:override, which uses 1 to {len(forced)} "
                     f"(variant {forced[rule.priority]}); take {len(forced) + 1} or more",
                 )
-        _check_when(rule.when, report, (*path, "when"))
+        check_when(rule.when, report, (*path, "when"))
         _check_action(experiment, rule, report, path)
     total = len(experiment.rules) + len(forced)
     if total > limits.RULES.high:
@@ -47,7 +47,8 @@ def check_rules(experiment: Experiment, report: Report) -> None:
 # Conditions ---------------------------------------------------------------------------------------------------------
 
 
-def _check_when(when: When, report: Report, path: Path) -> None:
+def check_when(when: When, report: Report, path: Path) -> None:
+    """The conditions of a rule."""
     found = list(_values(when, path))
     for where, values in _lists(when, path):
         if not values:
@@ -236,6 +237,8 @@ def _check_redirect(redirect: Redirect, listener: Listener, report: Report, path
                 )
     if isinstance(redirect.port, str) and redirect.port.isdigit() and int(redirect.port) > limits.PORT.high:
         report.error((*path, "port"), f"{redirect.port} is over {limits.PORT.high}; port: {limits.PORT}")
+    if listener.arn is not None:
+        return  # what that listener speaks is not known here
     changes = (
         redirect.protocol not in {None, "#{protocol}", listener.protocol},
         str(redirect.port or "#{port}") not in {"#{port}", str(listener.listens_on)},

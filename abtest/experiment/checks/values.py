@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from abtest.experiment.problems import Path, Report
 from abtest.experiment.types import Secret
 
-__all__ = ["check_cidr", "check_unique"]
+__all__ = ["check_cidr", "check_region", "check_unique"]
 
 _CIDR = re.compile(r"(?P<address>[0-9a-fA-F.:]+)(?P<prefix>/\d+)?")
 
@@ -26,6 +26,13 @@ def check_cidr(value: str, report: Report, path: Path) -> None:
         report.error(path, f"{value} has no prefix; for one address write {value}/{network.max_prefixlen}")
     elif match and network.network_address != ipaddress.ip_address(match["address"]):
         report.error(path, f"{value} has host bits set; for that block write {network}")
+
+
+def check_region(arn: str, what: str, region: str | None, report: Report, path: Path) -> None:
+    """What an ARN names must be where the stack is."""
+    there = arn.split(":")[3]
+    if region and there != region:
+        report.error(path, f"the {what} is in {there}, the stack in {region}; it must be in the load balancer's region")
 
 
 def check_unique(values: Sequence[str], report: Report, path: Path) -> None:

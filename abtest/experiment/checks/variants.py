@@ -69,7 +69,8 @@ def _check_health(variant: Variant, report: Report, path: Path) -> None:
 
 
 def _check_protocol(experiment: Experiment, variant: Variant, report: Report, path: Path) -> None:
-    if variant.protocol_version != "HTTP1" and not experiment.listener.is_https:
+    listener = experiment.listener
+    if variant.protocol_version != "HTTP1" and not listener.is_https and listener.arn is None:
         report.error(
             (*path, "protocolVersion"),
             f"{variant.protocol_version} needs an HTTPS listener: give abtest:listener.certificateArn "

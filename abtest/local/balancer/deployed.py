@@ -65,7 +65,7 @@ class Deployed:
         balancer = described["LoadBalancers"][0]
         attributes = described["Attributes"][balancer["LoadBalancerArn"]]
         listeners = [_listener(given, described) for given in described["Listeners"]]
-        listeners.sort(key=lambda listener: (listener.table.routes[-1].action.kind != "forward", listener.port))
+        listeners.sort(key=lambda listener: (listener.table.split.action.kind != "forward", listener.port))
         groups = {given["TargetGroupArn"]: _group(given, described) for given in described["TargetGroups"]}
         return cls(
             name=balancer["LoadBalancerArn"].partition("loadbalancer/")[2],
@@ -79,7 +79,8 @@ class Deployed:
 
 def _listener(given: Mapping[str, Any], described: Mapping[str, Any]) -> Listener:
     names = {arn: tags["abtest:rule"] for arn, tags in described["Tags"].items() if "abtest:rule" in tags}
-    table = RoutingTable.from_described(given, described["Rules"][given["ListenerArn"]], names=names)
+    split = next((arn for arn, tags in described["Tags"].items() if "abtest:control" in tags), None)
+    table = RoutingTable.from_described(given, described["Rules"][given["ListenerArn"]], names=names, split=split)
     return Listener(protocol=given["Protocol"], port=given["Port"], table=table)
 
 

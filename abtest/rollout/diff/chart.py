@@ -28,21 +28,25 @@ class _Box:
 
 
 def as_mermaid(effect: Effect) -> str:
-    """The routes in their order, unchanged ones that follow each other as one box; the main split is always drawn."""
+    """The routes in their order, unchanged ones that follow each other as one box; the main split is always drawn, and
+    the default action.
+    """
     return flow_chart((_asks(box), () if box.what else _edges(box.pairs[0])) for box in _boxes(effect))
 
 
 def _boxes(effect: Effect) -> Iterator[_Box]:
     changed = [pair for pair in effect.changed if pair.after is not None]
-    *rules, split = (pair for pair in effect.pairs if pair.after is not None)
+    *rules, default = (pair for pair in effect.pairs if pair.after is not None)
 
     def what(pair: Pair) -> str:
-        return "" if pair in changed[:_MOST] else "not drawn" if pair in changed else "unchanged"
+        if pair.shown.is_split or pair in changed[:_MOST]:
+            return ""
+        return "not drawn" if pair in changed else "unchanged"
 
     for words, run in groupby(rules, key=what):
         pairs = tuple(run)
         yield from [_Box(pairs, words)] if words else [_Box((pair,)) for pair in pairs]
-    yield _Box((split,))
+    yield _Box((default,))
 
 
 def _asks(box: _Box) -> str:
@@ -50,7 +54,7 @@ def _asks(box: _Box) -> str:
     if box.what:
         return f"{len(box.pairs)} rule{'s' * (len(box.pairs) != 1)}, {box.what}"
     if route.priority is None:
-        return f"{MAIN}: everything else"
+        return f"{MAIN}: everything else" if route.is_split else "everything else"
     new = "new, " * (box.pairs[0].before is None)
     return shortened(f"{new}{route.priority} {title(route)}: {' and '.join(map(str, route.conditions))}", _LONGEST)
 

@@ -148,7 +148,7 @@ def _table(version: Version | None) -> RoutingTable:
 def _pairs(before: RoutingTable, after: RoutingTable) -> Iterator[Pair]:
     left = list(before.routes)
     found: dict[int, Route] = {}
-    for same in (_ask_the_same, _are_called_the_same):
+    for same in (_are_splits, _ask_the_same, _are_called_the_same):
         for n, route in enumerate(after.routes):
             twin = next((other for other in left if n not in found and same(route, other)), None)
             if twin is not None:
@@ -156,6 +156,10 @@ def _pairs(before: RoutingTable, after: RoutingTable) -> Iterator[Pair]:
                 left.remove(twin)
     both = [Pair(before=found.get(n), after=route) for n, route in enumerate(after.routes)]
     yield from sorted([*both, *(Pair(before=route, after=None) for route in left)], key=_place)
+
+
+def _are_splits(route: Route, other: Route) -> bool:
+    return route.is_split and other.is_split
 
 
 def _ask_the_same(route: Route, other: Route) -> bool:

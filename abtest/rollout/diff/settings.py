@@ -78,6 +78,8 @@ def resolved(experiment: Experiment) -> Experiment:
 
 
 def _listener(listener: Listener) -> Listener:
+    if listener.arn is not None:
+        return listener
     return replace(
         listener,
         port=listener.listens_on,

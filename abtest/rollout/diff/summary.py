@@ -77,8 +77,8 @@ def unguarded_words(effect: Effect) -> str:
 
 def _traffic(effect: Effect) -> Iterator[str]:
     rules = [pair for pair in effect.changed if not _keeps(pair)]
-    split = next((pair for pair in rules if pair.shown.priority is None), None)
-    if split is not None and split.before is not None and split.after is not None:
+    split = next((pair for pair in rules if pair.shown.is_split), None)
+    if split and split.before and split.after and split.before.action != split.after.action:
         rules.remove(split)
         yield _split(split.before.action, split.after.action, effect)
     yield from map(_rule, rules) if len(rules) < 3 else [f"{len(rules)} rules change"]

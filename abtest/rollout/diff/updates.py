@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from abtest.experiment import Experiment
-from abtest.experiment.types import Rule
+from abtest.experiment.types import Rule, When
 from abtest.rollout.diff.settings import resolved
 from abtest.rollout.diff.version import Version
 from abtest.routing.conditions import conditions_of
@@ -47,7 +47,8 @@ def updates(
 
 
 def _main(version: Version) -> str:
-    return f"listener-{version.experiment.listener.listens_on}"
+    listener = version.experiment.listener
+    return listener.arn or f"listener-{listener.listens_on}"
 
 
 def _resources(version: Version | None, new_groups: Collection[str] = ()) -> dict[str, Any]:
@@ -57,17 +58,23 @@ def _resources(version: Version | None, new_groups: Collection[str] = ()) -> dic
 
 def _each(experiment: Experiment, new_groups: Collection[str]) -> Iterator[tuple[str, Any]]:
     listener, tags = experiment.listener, (experiment.experiment, dict(experiment.tags))
-    sticky = experiment.stickiness_seconds
-    yield f"listener-{listener.listens_on}", (listener, _forward(experiment.weights, sticky, new_groups), tags)
+    split = _forward(experiment.weights, experiment.stickiness_seconds, new_groups)
+    if listener.split is None:
+        yield f"listener-{listener.listens_on}", (listener, split, tags)
+    else:
+        yield f"rule-{listener.split.priority}", (_asked(listener.split.when), split, tags)
     if override := experiment.override:
         for variant, priority in experiment.override_priorities.items():
             when = (override.header, override.secret, variant)
             yield f"rule-{priority}", (when, _forward({variant: 1}, 0, new_groups), tags)
     for name, rule in experiment.rules_in_order():
-        conditions = frozenset((c.kind, c.name, c.is_regex, frozenset(c.values)) for c in conditions_of(rule.when))
-        yield f"rule-{rule.priority}", (conditions, _action(experiment, rule, new_groups), tags, name)
+        yield f"rule-{rule.priority}", (_asked(rule.when), _action(experiment, rule, new_groups), tags, name)
     if listener.redirects_port_80:
         yield "listener-80", (listener.listens_on, tags)
+
+
+def _asked(when: When) -> frozenset[Hashable]:
+    return frozenset((c.kind, c.name, c.is_regex, frozenset(c.values)) for c in conditions_of(when))
 
 
 def _action(experiment: Experiment, rule: Rule, new_groups: Collection[str]) -> Any:

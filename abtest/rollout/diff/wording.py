@@ -33,14 +33,16 @@ MAIN = "main split"
 
 def title(route: Route) -> str:
     """What a person calls a route."""
-    if route.priority is None:
+    if route.is_split:
         return MAIN
+    if route.priority is None:
+        return "everything else"
     return route.name or f"override {', '.join(route.action.shares)}"
 
 
 def called(route: Route) -> str:
     """A route within a sentence."""
-    if route.priority is None:
+    if route.is_split:
         return f"the {MAIN}"
     return f"rule {code(route.name)}" if route.name else title(route)
 

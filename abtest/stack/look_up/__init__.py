@@ -16,17 +16,30 @@ from abtest.experiment.problems import Report
 from abtest.stack.engine import shown_as_list
 from abtest.stack.look_up.ask import NotFoundError, UnreachableError, ask
 from abtest.stack.look_up.instances import Image, Launchable, find_launchables
+from abtest.stack.look_up.listener import FoundListener, FoundLoadBalancer, behind, find_listener
 from abtest.stack.look_up.network import FoundNetwork, Subnet, check_addresses, find_network
 
-__all__ = ["FoundNetwork", "Image", "Launchable", "Subnet", "Surroundings", "look_up"]
+__all__ = [
+    "FoundListener",
+    "FoundLoadBalancer",
+    "FoundNetwork",
+    "Image",
+    "Launchable",
+    "Subnet",
+    "Surroundings",
+    "look_up",
+]
 
 
 class Surroundings(Struct, frozen=True, kw_only=True):
-    """What exists already. ``launchables`` is by variant, for those that launch instances."""
+    """What exists already. ``launchables`` is by variant, for those that launch instances; ``listener`` is somebody
+    else's, if the split goes there.
+    """
 
     network: FoundNetwork
     launchables: Mapping[str, Launchable] = field(default_factory=dict)
     zone_id: str | None = None
+    listener: FoundListener | None = None
 
 
 def look_up(experiment: Experiment, source: Source) -> Surroundings:
@@ -38,6 +51,11 @@ def look_up(experiment: Experiment, source: Source) -> Surroundings:
 def _look_up(experiment: Experiment, source: Source) -> Surroundings:
     report = Report(source)
     try:
+        listener = find_listener(experiment, report)
+        if listener is not None:
+            experiment = behind(listener, experiment)
+        elif report.has_errors:
+            raise ConfigError(report.sorted())
         network = find_network(experiment, report)
         launchables = find_launchables(experiment, network.subnets, report, source.project.folder)
         zone_id = _zone_id(experiment, report)
@@ -49,7 +67,7 @@ def _look_up(experiment: Experiment, source: Source) -> Surroundings:
         check_addresses(addresses, network, report, ("variants", name, "targets", "ipAddresses"))
     if report.has_errors:
         raise ConfigError(report.sorted())
-    return Surroundings(network=network, launchables=launchables, zone_id=zone_id)
+    return Surroundings(network=network, launchables=launchables, zone_id=zone_id, listener=listener)
 
 
 def _zone_id(experiment: Experiment, report: Report) -> str | None:

@@ -1,0 +1,72 @@
+"""An experiment on somebody else's listener: what it needs, and what is its owner's."""
+
+from __future__ import annotations
+
+from abtest.experiment.checks.rules import check_when
+from abtest.experiment.checks.values import check_region
+from abtest.experiment.problems import Path, Report
+from abtest.experiment.types import Experiment, Listener, Network, Secret
+
+__all__ = ["check_existing"]
+
+#: Network keys that still count: they are about what the program starts.
+_OF_TARGETS = {"target_subnet_ids", "target_subnet_tags"}
+
+
+def check_existing(experiment: Experiment, report: Report, region: str | None) -> None:
+    listener, path = experiment.listener, ("listener",)
+    if listener.arn is None:
+        return
+    if not isinstance(listener.arn, Secret) and not report.is_broken((*path, "arn")):
+        check_region(listener.arn, "listener", region, report, (*path, "arn"))
+    if listener.split is None:
+        report.error(
+            (*path, "split"), "missing; on an existing listener the split is a rule: split: {priority: 100, when: {…}}"
+        )
+    else:
+        check_when(listener.split.when, report, (*path, "split", "when"))
+        for name, rule in experiment.rules.items():
+            if rule.priority == listener.split.priority and not report.is_broken(("rules", name, "priority")):
+                report.error(
+                    ("rules", name, "priority"),
+                    f"{rule.priority} is taken by abtest:listener.split; priorities are unique (API CreateRule)",
+                )
+    for where in _of_the_owner(experiment):
+        report.error(where, "is the business of whoever owns the listener (abtest:listener.arn); take it out")
+    if experiment.override is not None:
+        report.error(
+            ("override",),
+            "takes the priorities 1 to n, before the rules of whoever owns the listener; force a variant by a rule of "
+            "your own, with a header that only testers know",
+        )
+    logs = experiment.access_logs
+    if logs is not None and logs.bucket is None:
+        report.error(
+            ("accessLogs",),
+            "whoever owns the load balancer writes its logs; say where they are: {bucket: …, prefix: …}",
+        )
+
+
+def _of_the_owner(experiment: Experiment) -> list[Path]:
+    """The keys that are given, and cannot have an effect on what somebody else owns."""
+    listener, network = experiment.listener, experiment.network
+    keys = zip(Listener.__struct_fields__, Listener.__struct_encode_fields__, strict=True)
+    found: list[Path] = [
+        ("listener", key)
+        for name, key in keys
+        if name not in {"arn", "split"} and getattr(listener, name) != getattr(Listener(), name)
+    ]
+    keys = zip(Network.__struct_fields__, Network.__struct_encode_fields__, strict=True)
+    found += [
+        ("network", key)
+        for name, key in keys
+        if name not in _OF_TARGETS and getattr(network, name) != getattr(Network(), name)
+    ]
+    for key, is_given in (
+        ("waf", experiment.waf is not None),
+        ("deletionProtection", experiment.deletion_protection),
+        ("idleTimeoutSeconds", experiment.idle_timeout_seconds != 60),
+    ):
+        if is_given:
+            found.append((key,))
+    return found
