@@ -1,0 +1,66 @@
+"""An experiment on a listener that is there already: nothing but its own rules comes, changes and goes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.engine.configs import BASE, changed
+from tests.engine.harness import Cloud, Engine
+
+pytestmark = pytest.mark.engine
+
+WHEN = {"host": ["ranker.example.com"]}
+
+
+def shared_listener(cloud: Cloud) -> str:
+    """Somebody else's load balancer, with a rule of theirs. Returns its listener's ARN."""
+    with cloud.client("ec2") as ec2:
+        subnets = ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"]
+    elb = cloud.elb
+    made = elb.create_load_balancer(
+        Name="shared", Scheme="internal", Subnets=[subnet["SubnetId"] for subnet in subnets]
+    )
+    other = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}
+    arn: str = elb.create_listener(
+        LoadBalancerArn=made["LoadBalancers"][0]["LoadBalancerArn"], Protocol="HTTP", Port=80, DefaultActions=[other]
+    )["Listeners"][0]["ListenerArn"]
+    elb.create_rule(
+        ListenerArn=arn, Priority=5, Conditions=[{"Field": "path-pattern", "Values": ["/theirs"]}], Actions=[other]
+    )
+    return arn
+
+
+def existing(arn: str, priority: int = 200, **changes: Any) -> dict[str, Any]:
+    config = changed(BASE, guardrails={"requireHealthy": False}, **changes)
+    return {**config, "listener": {"arn": arn, "split": {"priority": priority, "when": WHEN}}}
+
+
+def test_a_split_on_an_existing_listener_goes_up_moves_and_goes_down(fresh: Engine) -> None:
+    arn = shared_listener(fresh.cloud)
+    before = fresh.cloud.arns
+    fresh.preview(existing(arn)).succeeded()
+
+    made = fresh.up(existing(arn)).succeeded()
+    assert made.gaps == []
+    assert set(fresh.cloud.layout["rules"]) == {"80 5", "80 10", "80 20", "80 200", "80 default"}
+    assert fresh.cloud.weights("80 200") == {"abtest-a": 90, "abtest-b": 10}
+    fresh.write_tags()
+    assert fresh.up().succeeded().writes == []
+
+    refused = fresh.up(existing(arn, weights={"a": 40, "b": 60}))
+    assert "b would go from 10 % to 60 % on the main split, 50 points at once" in refused.output
+    assert refused.writes == []
+
+    fresh.write(existing(arn))
+    shifted = fresh.abtest("shift", "b=25", "--stack", "dev", "--yes")
+    assert shifted.code == 0, shifted.output
+    assert shifted.writes == ["ModifyRule"]
+    assert fresh.cloud.weights("80 200") == {"abtest-a": 75, "abtest-b": 25}
+    back = fresh.abtest("rollback", "--stack", "dev", "--yes")
+    assert back.code == 0, back.output
+    assert fresh.cloud.weights("80 200") == {"abtest-a": 100}
+
+    fresh.destroy().succeeded()
+    assert fresh.cloud.arns == before

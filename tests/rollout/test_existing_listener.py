@@ -1,0 +1,211 @@
+"""Moving traffic on somebody else's listener: whose rules are read, what the guard holds, what a log means there."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from abtest.experiment import Experiment, Source, load_stack, stack_file, try_load
+from abtest.readout.logs import read_logs
+from abtest.readout.table import Table
+from abtest.rollout.diff.effect import Effect, compare
+from abtest.rollout.diff.summary import summary
+from abtest.rollout.diff.updates import Updates
+from abtest.rollout.diff.version import Version
+from abtest.rollout.drift import drift
+from abtest.rollout.guard import Guard, GuardError
+from abtest.rollout.live import Live, read_live
+from abtest.rollout.move import besides, deployed_weights
+from abtest.rollout.rollback import Rollback
+from abtest.rollout.rollback import _forwards as forwards
+from abtest.rollout.splits import routes_of
+from abtest.routing import Request, RoutingTable
+from tests.configs import ROOT, write_stack
+from tests.readout.log_lines import line, question
+from tests.rollout.standing import standing
+
+LISTENER = "arn:aws:elasticloadbalancing:us-east-1:123456789012:listener/app/shared/50dc6c495c0c9188/f2f7dc8efc522ab2"
+STACK = f"""\
+config:
+  aws:region: us-east-1
+  abtest:weights: {{a: 90, b: 10}}
+  abtest:stickinessSeconds: "600"
+  abtest:guardrails: {{requireHealthy: false, alarms: false}}
+  abtest:variants:
+    a: {{port: 8080, targets: {{external: ip}}}}
+    b: {{port: 8080, targets: {{external: ip}}}}
+  abtest:listener:
+    arn: {LISTENER}
+    split: {{priority: 200, when: {{host: [ranker.example.com]}}}}
+  abtest:rules:
+    to-b: {{priority: 100, when: {{host: [ranker.example.com], path: [/b]}}, forward: b}}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_stack(tmp_path_factory.mktemp("stack"), STACK).parent
+    shutil.copy(ROOT / "__main__.py", folder)
+    return folder
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hook that fails prepares the end of its process."""
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+def elbv2(folder: Path) -> Iterator[Any]:
+    """The stack as it stands, on a listener where somebody else has two rules, and another stack its split."""
+    with standing(str(folder / "Pulumi.test.yaml")) as elbv2:
+        for priority, tags in (
+            ("50", {"owner": "x"}),
+            ("300", {"abtest:stack": "abtest/other", "abtest:control": "x"}),
+        ):
+            elbv2.create_rule(
+                ListenerArn=LISTENER,
+                Priority=int(priority),
+                Conditions=[{"Field": "path-pattern", "Values": [f"/{priority}"]}],
+                Actions=[{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}],
+                Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+            )
+        yield elbv2
+
+
+def of(text: str, folder: Path) -> tuple[Experiment, Source]:
+    file = folder / "Pulumi.test.yaml"
+    source = Source.from_text(text, file, stack_file(str(file))[1])
+    experiment, problems = try_load(source)
+    assert [str(problem) for problem in problems if problem.severity == "error"] == []
+    return experiment, source
+
+
+def live_of(text: str, folder: Path, elbv2: Any) -> tuple[Experiment, Live]:
+    experiment, source = of(text, folder)
+    return experiment, read_live(elbv2, experiment, None, source.full_name)
+
+
+# What is deployed -----------------------------------------------------------------------------------------------------
+
+
+def test_the_stacks_own_rules_are_told_from_other_peoples(folder: Path, elbv2: Any) -> None:
+    declared, live = live_of(STACK, folder, elbv2)
+    assert [route.label for route in live.table.routes] == ["100", "200", "default"]
+    assert [route.label for route in live.whole.routes] == ["50", "100", "200", "300", "default"]
+    assert live.table.split.label == "200"
+    assert drift(RoutingTable.from_experiment(declared), live.table) == ()
+    assert besides(declared, live) == ()
+
+
+def test_weights_control_and_holds_are_those_of_the_splits_rule(folder: Path, elbv2: Any) -> None:
+    _, live = live_of(STACK, folder, elbv2)
+    assert (live.weights, deployed_weights(live), live.control, live.held) == (
+        {"a": 90, "b": 10}, {"a": 9, "b": 1}, "a", frozenset(),
+    )  # fmt: skip
+    assert live.load_balancer_arn is None
+
+
+def test_a_change_of_ones_own_rules_is_drift(folder: Path, elbv2: Any) -> None:
+    declared, live = live_of(STACK.replace("a: 90, b: 10", "a: 80, b: 20"), folder, elbv2)
+    (line,) = drift(RoutingTable.from_experiment(declared), live.table)
+    assert line == "rule 200 (main split): the load balancer sends a 90 %, b 10 %, the stack file says a 80 %, b 20 %"
+
+
+# The guard ------------------------------------------------------------------------------------------------------------
+
+
+def change(folder: Path, before: str, after: str, stack: str = "test") -> None:
+    """Run the hook of the split's rule, as an update from STACK would; of another stack it is its first."""
+    experiment, source = of(STACK.replace(before, after), folder)
+    given: Any = SimpleNamespace(
+        type="aws:lb/listenerRule:ListenerRule", new_inputs={"listenerArn": LISTENER}, old_outputs=None
+    )
+    asyncio.run(Guard(experiment, replace(source, stack=stack)).before_forward(given))
+
+
+@pytest.mark.usefixtures("elbv2", "quiet")
+def test_the_guard_holds_for_the_split_from_the_first_update(folder: Path) -> None:
+    change(folder, "a: 90, b: 10", "a: 65, b: 35")
+    with pytest.raises(GuardError, match=r"b would go from 10 % to 60 % on the main split, 50 points at once"):
+        change(folder, "a: 90, b: 10", "a: 40, b: 60")
+
+
+@pytest.mark.usefixtures("elbv2", "quiet")
+def test_a_split_that_moves_is_held_against_its_own_past(folder: Path) -> None:
+    """The engine makes another rule of another priority; the guard knows it by its tag."""
+    moved = STACK.replace("priority: 200", "priority: 210")
+    change(folder, STACK, moved)
+    with pytest.raises(GuardError, match=r"b would go from 10 % to 100 % on the main split"):
+        change(folder, STACK, moved.replace("a: 90, b: 10", "a: 0, b: 1"))
+
+
+@pytest.mark.usefixtures("elbv2", "quiet")
+def test_another_name_of_the_experiment_frees_nothing(folder: Path) -> None:
+    renamed = "experiment: next\n  abtest:control: a\n  abtest:weights: {a: 10, b: 90}"
+    with pytest.raises(GuardError, match=r"b would go from 10 % to 90 % on the main split"):
+        change(folder, "weights: {a: 90, b: 10}", renamed)
+
+
+@pytest.mark.usefixtures("elbv2", "quiet")
+def test_a_split_that_is_not_there_yet_is_not_held_against_other_peoples_rules(folder: Path) -> None:
+    change(folder, "", "", stack="new")
+
+
+def test_a_rollback_touches_the_splits_rule_alone(folder: Path, elbv2: Any) -> None:
+    declared, live = live_of(STACK, folder, elbv2)
+    plan = Rollback.of(declared, live, everywhere=False)
+    assert plan.taken == ("b",)
+    assert list(forwards(declared, plan)) == ["ListenerRule::rule-200"]
+
+
+# What a change does ---------------------------------------------------------------------------------------------------
+
+
+def effect(before: str, after: str, folder: Path) -> Effect:
+    was, now = (Version(experiment=of(text, folder)[0]) for text in (STACK, STACK.replace(before, after)))
+    return compare(was, now)
+
+
+def test_a_shift_is_one_update_of_the_splits_rule(folder: Path) -> None:
+    found = effect("a: 90, b: 10", "a: 75, b: 25", folder)
+    assert found.updates == Updates(updated=("rule-200",))
+    assert summary(found).startswith("b gets 25 % of new clients instead of 10 % on the main split; 1 update")
+
+
+def test_a_split_that_asks_for_more_is_told(folder: Path) -> None:
+    found = effect("200, when: {host: [ranker.example.com]}", '200, when: {host: ["*.example.com"]}', folder)
+    assert summary(found).startswith("the main split asks for something else")
+
+
+# Requests and logs ----------------------------------------------------------------------------------------------------
+
+
+def test_other_hosts_are_not_this_stacks_affair(folder: Path) -> None:
+    table = RoutingTable.from_experiment(of(STACK, folder)[0])
+    ours, theirs = (
+        table.decide(Request.parse({"host": host, "path": "/"})) for host in ("ranker.example.com", "x.org")
+    )
+    assert (ours.route.label, ours.as_json()["shares"]) == ("200", {"a": 0.9, "b": 0.1})
+    assert (theirs.as_json()["priority"], theirs.as_json()["action"]) == ("default", "other")
+
+
+def test_in_a_log_the_main_split_is_the_priority_of_its_rule(folder: Path, tmp_path: Path) -> None:
+    routes = routes_of(of(STACK, folder)[0])
+    assert routes.names == {0: "default action", 100: "to-b", 200: "main split"}
+    file = tmp_path / "access.log"
+    file.write_text("".join(f"{line(priority=number)}\n" for number in ("200", "200", "100", "50", "0", "-")))
+    table: Table = read_logs([file], question(routes=routes.names, splits=routes.splits, is_shared=True))
+    assert (table.lines.parsed, table.lines.foreign) == (3, 3)
+    assert table.statuses == {("main split", "a", 200): 2, ("to-b", "a", 200): 1}
+
+
+def test_the_example_is_fine() -> None:
+    assert load_stack(str(ROOT / "examples" / "existing-listener.yaml"))[2] == ()
