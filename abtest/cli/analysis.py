@@ -14,7 +14,7 @@ from abtest.readout.files import LogsError
 from abtest.readout.readout import Readout
 from abtest.readout.route import Effect
 from abtest.readout.statistics import ERROR_RATE, slower_than
-from abtest.rollout.engine import EngineError, Update
+from abtest.rollout.engine import EngineError, Update, updates
 from abtest.rollout.ramp import Analysis, Verdict
 from abtest.rollout.schedule import Plan
 from abtest.rollout.session import AwsError
@@ -59,7 +59,7 @@ def _limits(experiment: Experiment) -> dict[str, float]:
 def _began(plan: Plan, history: Sequence[Update]) -> datetime:
     """When the plan's first step was made; now for a new ramp."""
     began = datetime.now(UTC)
-    for update in (update for update in history if update.kind == "update"):
+    for update in updates(history):
         found = Plan.read(update.message)
         if found is None or (found[0].variant, found[0].shares) != (plan.variant, plan.shares):
             break

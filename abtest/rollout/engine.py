@@ -16,10 +16,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from abtest.experiment import Source
+
 if TYPE_CHECKING:
     from pulumi.automation import CommandError, EngineEvent, Stack
 
-__all__ = ["Engine", "EngineError", "PulumiEngine", "RefusedError", "Say", "Update"]
+__all__ = ["Engine", "EngineError", "PulumiEngine", "RefusedError", "Say", "Update", "newest", "updates"]
 
 #: Is told what happens, a line at a time.
 Say = Callable[[str], None]
@@ -47,6 +49,19 @@ class Update:
     @property
     def succeeded(self) -> bool:
         return self.kind == "update" and self.result == "succeeded"
+
+    def source(self, like: Source) -> Source:
+        """What it deployed, or tried to, of the same stack as ``like``."""
+        return Source.from_engine(self.config, frozenset(), like.project, like.stack)
+
+
+def updates(history: Sequence[Update]) -> list[Update]:
+    """Those that may have moved traffic: no refresh, no destroy."""
+    return [update for update in history if update.kind == "update"]
+
+
+def newest(history: Sequence[Update]) -> Update | None:
+    return next(iter(updates(history)), None)
 
 
 class Engine(Protocol):

@@ -173,8 +173,7 @@ class Guard:
 
         for update in self._engine().history(UPDATES):
             if update.succeeded and update.ended is not None:
-                source = Source.from_engine(update.config, frozenset(), self._source.project, self._source.stack)
-                yield update.ended, RoutingTable.from_experiment(try_load(source)[0])
+                yield update.ended, RoutingTable.from_experiment(try_load(update.source(self._source))[0])
 
     def _wait_until_healthy(self, attachment: Mapping[str, Any]) -> None:
         group, target = attachment["targetGroupArn"], {"Id": attachment["targetId"]}

@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
-from abtest.experiment import Source, try_load
-from abtest.rollout.engine import Update
+from abtest.experiment import try_load
+from abtest.rollout.engine import Update, newest
 from abtest.rollout.live import Live
 from abtest.rollout.move import Deployed, MoveError, MoveRefusedError, move
 from abtest.rollout.schedule import Plan
@@ -111,8 +111,8 @@ def resumed(
     ``wanted`` is the plan that is asked for, from the weights before the ramp; it may raise ValueError. Raises
     MoveError where the stack file has weights that the ramp did not write.
     """
-    newest = next((update for update in history if update.kind == "update"), None)
-    found = Plan.read(newest.message) if newest else None
+    last = newest(history)
+    found = Plan.read(last.message) if last else None
     plan = _asked(wanted, found[0].start) if found else None
     if not (found and plan and (plan.variant, plan.shares) == (found[0].variant, found[0].shares)):
         return _begun(history, wanted, file)
@@ -137,8 +137,7 @@ def _begun(
     stood = next((update for update in history if update.succeeded), None)
     if stood is None:
         return None
-    source = Source.from_engine(stood.config, frozenset(), file.project, file.stack)
-    plan = _asked(wanted, try_load(source)[0].weights)
+    plan = _asked(wanted, try_load(stood.source(file.source))[0].weights)
     if plan is None or shares_of(weights_at(plan, file, 1)) != shares_of(file.experiment.weights):
         return None
     return plan, 1

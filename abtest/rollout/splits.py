@@ -10,7 +10,7 @@ from abtest.experiment import Experiment, Source, try_load
 from abtest.experiment.types import SPLIT
 from abtest.readout.periods import Set
 from abtest.readout.question import DEFAULT_ROUTE
-from abtest.rollout.engine import Update
+from abtest.rollout.engine import Update, updates
 from abtest.routing import RoutingTable
 
 __all__ = ["History", "Routes", "routes_of", "splits_of"]
@@ -63,14 +63,15 @@ def routes_of(experiment: Experiment) -> Routes:
 def splits_of(history: Sequence[Update], like: Source, routes: Routes) -> History:
     """What the updates set, of which the history has the newest first. After one that failed nobody knows the split."""
     sets: list[Set] = []
-    for update in (update for update in history if update.kind == "update" and update.ended):
-        source = Source.from_engine(update.config, frozenset(), like.project, like.stack)
-        experiment, _ = try_load(source)
+    for update in updates(history):
+        if update.ended is None:
+            continue
+        experiment, _ = try_load(update.source(like))
         is_other = update.succeeded and routes_of(experiment).choosing != routes.choosing
         sets.append(
             Set(
                 started=update.started,
-                ended=update.ended or update.started,
+                ended=update.ended,
                 weights=dict(experiment.weights) if update.succeeded and not is_other else {},
                 stickiness_seconds=experiment.stickiness_seconds,
             )

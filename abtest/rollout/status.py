@@ -14,7 +14,7 @@ from abtest.experiment.types import State
 from abtest.rollout.alarms import Alarm, alarms_of
 from abtest.rollout.diff.wording import title, with_points
 from abtest.rollout.drift import drift
-from abtest.rollout.engine import Update
+from abtest.rollout.engine import Update, newest, updates
 from abtest.rollout.live import Health, Live, health_of, read_live
 from abtest.rollout.schedule import Plan
 from abtest.rollout.session import AwsError, client
@@ -223,9 +223,9 @@ def _degraded(stack: str, experiment: Experiment, cloud: Cloud) -> Verdict | Non
 
 def _moving(stack: str, history: Sequence[Update], ramp: RampStatus | None) -> Verdict | None:
     """While an update runs, or a ramp was left before its end."""
-    newest = _newest(history)
-    if newest is not None and newest.result == "in-progress":
-        return "Progressing", f"an update is running, or died: {newest.message}", f"abtest status --stack {stack}"
+    last = newest(history)
+    if last is not None and last.result == "in-progress":
+        return "Progressing", f"an update is running, or died: {last.message}", f"abtest status --stack {stack}"
     if ramp is None or ramp.state == "baking":
         return None
     step = f"step {ramp.step} of {len(ramp.shares)}"
@@ -256,20 +256,16 @@ def _resting(
 # History --------------------------------------------------------------------------------------------------------------
 
 
-def _newest(history: Sequence[Update]) -> Update | None:
-    return next((update for update in history if update.kind == "update"), None)
-
-
 def _ramp(history: Sequence[Update], stack: str, now: datetime) -> RampStatus | None:
     """The ramp that the newest update was a step of; None also when its last bake is over."""
-    newest = _newest(history)
-    found = Plan.read(newest.message) if newest else None
-    if newest is None or found is None:
+    last = newest(history)
+    found = Plan.read(last.message) if last else None
+    if last is None or found is None:
         return None
     plan, step = found
-    until = newest.ended + timedelta(seconds=plan.bake_seconds) if newest.ended and newest.succeeded else None
+    until = last.ended + timedelta(seconds=plan.bake_seconds) if last.ended and last.succeeded else None
     state: Literal["updating", "baking", "failed", "left"]
-    if newest.result == "in-progress":
+    if last.result == "in-progress":
         state = "updating"
     elif until is None:
         state = "failed"
@@ -292,9 +288,8 @@ def _ramp(history: Sequence[Update], stack: str, now: datetime) -> RampStatus | 
 def _moves(history: Sequence[Update], source: Source) -> Iterator[PastMove]:
     """The moves among these updates, the oldest first. After one that failed, the one before it still stands."""
     before: Experiment | None = None
-    for update in reversed([update for update in history if update.kind == "update"]):
-        given = Source.from_engine(update.config, frozenset(), source.project, source.stack)
-        after, _ = try_load(given)  # an update that failed may have a config that cannot be used
+    for update in reversed(updates(history)):
+        after, _ = try_load(update.source(source))  # an update that failed may have a config that cannot be used
         what = tuple(_changes(before, after)) if before else ()
         if before is None and len(history) < UPDATES:
             what = (f"first deployment: {_split(after)}",)
