@@ -18,6 +18,7 @@ from abtest.readout.readout import Readout, read_out
 from abtest.readout.statistics import BYTES, ERROR_RATE, LATENCY, Design, Metric, outcome, slower_than
 from abtest.readout.table import Table
 from abtest.rollout.engine import Engine, EngineError, PulumiEngine
+from abtest.rollout.live import load_balancer_of
 from abtest.rollout.session import client
 from abtest.rollout.splits import History, routes_of, splits_of
 from abtest.rollout.stack_file import StackFile
@@ -140,7 +141,7 @@ class _Standing:
     def load_balancer(self) -> str | None:
         """``app/NAME/ID``; None for a stack that is not deployed."""
         arn = self.outputs.get("listener_arn")
-        return "/".join(arn.split("/")[1:4]) if arn else None
+        return load_balancer_of(arn) if arn else None
 
     @property
     def groups(self) -> Mapping[str, str]:

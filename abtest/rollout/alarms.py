@@ -22,24 +22,23 @@ class Alarm:
     reason: str
 
 
-def alarms_of(cloudwatch: Any, groups: Mapping[str, str], load_balancer_arn: str | None) -> tuple[Alarm, ...]:
-    """Every metric alarm that looks at a target group in ``groups`` (variant -> ARN), or at the load balancer without
-    any target group; one that compares variants is there once for each.
+def alarms_of(cloudwatch: Any, groups: Mapping[str, str], load_balancer: str | None) -> tuple[Alarm, ...]:
+    """Every metric alarm that looks at a target group in ``groups`` (variant -> ARN), or at ``load_balancer``
+    (``app/NAME/ID``) without any target group; one that compares variants is there once for each.
 
     Composite alarms are left out: they look at nothing but other alarms.
     """
     variants = {arn.rpartition(":")[2]: name for name, arn in groups.items()}
-    balancer = load_balancer_arn.rpartition(":loadbalancer/")[2] if load_balancer_arn else None
     pages = cloudwatch.get_paginator("describe_alarms").paginate(AlarmTypes=["MetricAlarm"])
     return tuple(
         Alarm(name=found["AlarmName"], variant=variant, state=found["StateValue"], reason=found.get("StateReason", ""))
         for page in pages
         for found in page["MetricAlarms"]
-        for variant in _looks_at(found, variants, balancer)
+        for variant in _looks_at(found, variants, load_balancer)
     )
 
 
-def _looks_at(alarm: Mapping[str, Any], variants: Mapping[str, str], balancer: str | None) -> Iterator[str | None]:
+def _looks_at(alarm: Mapping[str, Any], variants: Mapping[str, str], load_balancer: str | None) -> Iterator[str | None]:
     """The variants that an alarm looks at, or None for the load balancer.
 
     Dimensions name a resource by the end of its ARN (ALB guide, "CloudWatch metrics").
@@ -50,5 +49,5 @@ def _looks_at(alarm: Mapping[str, Any], variants: Mapping[str, str], balancer: s
     groups = sorted(value for name, value in seen if name == "TargetGroup")
     if groups:
         yield from (variants[group] for group in groups if group in variants)
-    elif ("LoadBalancer", balancer) in seen:
+    elif ("LoadBalancer", load_balancer) in seen:
         yield None

@@ -11,7 +11,7 @@ from abtest.rollout.hidden import hide
 from abtest.rollout.session import AwsError
 from abtest.routing import Route, RoutingTable
 
-__all__ = ["Health", "Live", "health_of", "main_listener", "read_live"]
+__all__ = ["Health", "Live", "health_of", "load_balancer_of", "main_listener", "read_live"]
 
 # As abtest/stack/tags.py writes them.
 EXPERIMENT, VARIANT, RULE = "abtest:experiment", "abtest:variant", "abtest:rule"
@@ -23,7 +23,7 @@ STACK = "abtest:stack"
 class Live:
     """A deployed listener. ``table`` has secrets as the stack file has them: a token is ``<token>``. On somebody else's
     listener ``others`` are the rules that are not this stack's, ``is_begun`` is whether the main split stands there,
-    and there is no ``load_balancer_arn``: how that one does is not this stack's affair.
+    and there is no ``load_balancer`` (``app/NAME/ID``): how that one does is not this stack's affair.
 
     ``overrides`` are the priorities of the rules that force a variant. ``groups`` are the target groups that some rule
     forwards to, by variant, ``weights`` those of the main split. ``held`` and ``control`` are what the tags say of the
@@ -41,7 +41,7 @@ class Live:
     rewrites: tuple[str, ...] = ()
     others: tuple[Route, ...] = ()
     is_begun: bool = True
-    load_balancer_arn: str | None = None
+    load_balancer: str | None = None
 
     @property
     def whole(self) -> RoutingTable:
@@ -77,7 +77,7 @@ def read_live(elbv2: Any, experiment: Experiment, listener_arn: str | None = Non
         table=replace(table, routes=tuple(route for route in table.routes if route.label in ours)),
         others=tuple(route for route in table.routes if route.label not in ours),
         is_begun=split != "",
-        load_balancer_arn=None if experiment.listener.arn else listener.get("LoadBalancerArn"),
+        load_balancer=None if experiment.listener.arn else load_balancer_of(arn),
         overrides=frozenset(int(rule["Priority"]) for rule in own if VARIANT in tags.get(rule["RuleArn"], {})),
         groups={name: group for group, name in variants.items()},
         weights=_weights(own, split, variants),
@@ -122,6 +122,13 @@ def health_of(elbv2: Any, group_arn: str) -> Health:
 def _listener(elbv2: Any, arn: str) -> Mapping[str, Any]:
     found: Mapping[str, Any] = elbv2.describe_listeners(ListenerArns=[arn])["Listeners"][0]
     return found
+
+
+def load_balancer_of(listener_arn: str) -> str:
+    """``app/NAME/ID``, as access logs and the dimensions of CloudWatch's metrics have it (ALB guide, "Access logs",
+    "CloudWatch metrics").
+    """
+    return "/".join(listener_arn.split("/")[1:4])
 
 
 def main_listener(elbv2: Any, load_balancer_arn: str) -> str | None:

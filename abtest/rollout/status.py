@@ -123,7 +123,7 @@ class Cloud:
             health = {name: health_of(elbv2, arn) for name, arn in known.items()}
         try:
             with client(source, "cloudwatch") as cloudwatch:
-                alarms: tuple[Alarm, ...] | str = alarms_of(cloudwatch, known, live.load_balancer_arn)
+                alarms: tuple[Alarm, ...] | str = alarms_of(cloudwatch, known, live.load_balancer)
         except AwsError as error:
             alarms = str(error)
         return cls(live=live, weights=live.weights, health=health, alarms=alarms)

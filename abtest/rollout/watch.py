@@ -42,5 +42,5 @@ def look(deployed: Deployed, file: StackFile, variant: str) -> Look:
             )
         health = health_of(elbv2, group)
     with client(file.source, "cloudwatch") as cloudwatch:
-        alarms = alarms_of(cloudwatch, {variant: group}, live.load_balancer_arn)
+        alarms = alarms_of(cloudwatch, {variant: group}, live.load_balancer)
     return Look(shares=live.table.split.action.shares, health=health, alarms=alarms)

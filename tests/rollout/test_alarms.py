@@ -16,7 +16,6 @@ ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012"
 A, B, OTHER = (f"targetgroup/abtest-{name}/73e2d6bc24d8a067" for name in ("a", "b", "other"))
 GROUPS = {"a": f"{ARN}:{A}", "b": f"{ARN}:{B}"}
 BALANCER = "app/abtest/50dc6c495c0c9188"
-BALANCER_ARN = f"{ARN}:loadbalancer/{BALANCER}"
 
 
 @pytest.fixture
@@ -51,7 +50,7 @@ def put(cloudwatch: Any, name: str, *groups: str, **metric: Any) -> None:
     )
 
 
-def owners(cloudwatch: Any, balancer: str | None = BALANCER_ARN) -> list[tuple[str, str | None]]:
+def owners(cloudwatch: Any, balancer: str | None = BALANCER) -> list[tuple[str, str | None]]:
     return [(alarm.name, alarm.variant) for alarm in alarms_of(cloudwatch, GROUPS, balancer)]
 
 
@@ -85,7 +84,7 @@ def test_an_alarm_without_a_group_is_the_load_balancers(cloudwatch: Any) -> None
 def test_an_alarm_has_its_state_and_cloudwatchs_reason(cloudwatch: Any) -> None:
     put(cloudwatch, "of-b", B)
     cloudwatch.set_alarm_state(AlarmName="of-b", StateValue="ALARM", StateReason="5 was over 1")
-    assert alarms_of(cloudwatch, GROUPS, BALANCER_ARN) == (
+    assert alarms_of(cloudwatch, GROUPS, BALANCER) == (
         Alarm(name="of-b", variant="b", state="ALARM", reason="5 was over 1"),
     )
 

@@ -110,7 +110,7 @@ def test_weights_control_and_holds_are_those_of_the_splits_rule(folder: Path, el
     assert (live.weights, deployed_weights(live), live.control, live.held) == (
         {"a": 90, "b": 10}, {"a": 9, "b": 1}, "a", frozenset(),
     )  # fmt: skip
-    assert live.load_balancer_arn is None
+    assert live.load_balancer is None
 
 
 def test_a_change_of_ones_own_rules_is_drift(folder: Path, elbv2: Any) -> None:
