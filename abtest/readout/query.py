@@ -194,20 +194,23 @@ def _stuck(connection: DuckDBPyConnection, question: Question) -> tuple[dict[str
     before the period, and of the others.
     """
     connection.execute(_STUCK)
+    logs_from = question.logs_from or _first(connection)
     for number, period in enumerate(question.periods):
         if period.stickiness_seconds and period.earlier_stickiness:
-            connection.execute(_ADD_STUCK, {"period": number, **_times(connection, question, period)})
+            connection.execute(_ADD_STUCK, {"period": number, **_times(period, logs_from or period.start)})
     left_out = _rows(connection, _LEFT_OUT)
     seen, others = ({route: n for was_seen, route, n in left_out if was_seen is which} for which in (True, False))
     return seen, others
 
 
-def _times(connection: DuckDBPyConnection, question: Question, period: Period) -> dict[str, datetime]:
+def _first(connection: DuckDBPyConnection) -> datetime | None:
+    """When the first request was received, in the window or before."""
+    first = _rows(connection, "SELECT min(received) FROM requests")[0][0]
+    return first and _aware(first)
+
+
+def _times(period: Period, logs_from: datetime) -> dict[str, datetime]:
     stuck = timedelta(seconds=period.earlier_stickiness)
-    logs_from = question.logs_from
-    if logs_from is None:
-        first = _rows(connection, "SELECT min(received) FROM requests")[0][0]
-        logs_from = period.start if first is None else _aware(first)
     return {
         "stuck_since": utc(period.start - stuck),
         "start": utc(period.start),
