@@ -11,6 +11,7 @@ from abtest.cli.tables import columns
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
+    from rich.text import Text
 
     from abtest.readout.breakdown import By, Row
     from abtest.readout.readout import Readout
@@ -34,9 +35,7 @@ def shown(readout: Readout, by: Collection[By] = ()) -> Iterator[RenderableType]
     """From top to bottom."""
     from rich.text import Text
 
-    yield Text(f"{figures.headline(readout)}, {figures.span(readout.asked)}", style="bold")
-    for each in readout.conclusions:
-        yield Text(each.text, style=STYLES.get(each.standing, "bold"))
+    yield from _conclusions(readout)
     if readout.sure:
         yield Text(readout.sure, style="dim")
     yield Text()
@@ -60,9 +59,7 @@ def brief(readout: Readout) -> Iterator[RenderableType]:
     """What fits on a screen that is looked at again and again: verdicts, what is not fine, differences."""
     from rich.text import Text
 
-    yield Text(f"{figures.headline(readout)}, {figures.span(readout.asked)}", style="bold")
-    for each in readout.conclusions:
-        yield Text(each.text, style=STYLES.get(each.standing, "bold"))
+    yield from _conclusions(readout)
     for finding in readout.health:
         if finding.level != "fine":
             yield Text(f"{figures.MARKS[finding.level]}: {finding.text}", style=LEVELS[finding.level])
@@ -70,6 +67,14 @@ def brief(readout: Readout) -> Iterator[RenderableType]:
         for variant in route.variants[1:] if route.effects else ():
             yield Text()
             yield _effects(route, variant.name)
+
+
+def _conclusions(readout: Readout) -> Iterator[Text]:
+    from rich.text import Text
+
+    yield Text(f"{figures.headline(readout)}, {figures.span(readout.asked)}", style="bold")
+    for each in readout.conclusions:
+        yield Text(each.text, style=STYLES.get(each.standing, "bold"))
 
 
 def _health(readout: Readout) -> Table:
