@@ -47,7 +47,8 @@ def test_what_is_certainly_past_the_limit_fails() -> None:
 
 
 def test_what_is_worse_but_perhaps_not_by_as_much_passes() -> None:
-    assert judged(b_fails=0.2, limit=0.039).says == "pass"
+    found = judged(b_fails=0.2, limit=0.039)
+    assert (found.says, found.why) == ("pass", "error rate +4.0 points [3.0, 5.0]")
 
 
 def test_no_harm_passes() -> None:

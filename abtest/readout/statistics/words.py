@@ -16,7 +16,6 @@ __all__ = [
     "conclusion",
     "effect",
     "every_look",
-    "guard_sentence",
     "sentence",
     "single_look",
     "size",
@@ -88,17 +87,6 @@ def _decimals(interval: Interval) -> int:
     while interval.low * interval.high > 0 and round(nearest, decimals) == 0 and decimals < 9:
         decimals += 1
     return min(decimals, 9)
-
-
-def guard_sentence(comparison: Comparison, limit: float) -> str:
-    """What a guard that allows ``limit`` of harm sees: ``error rate worse by at least 0.7 points > 0.5 points``."""
-    metric, bound = comparison.metric, comparison.at_least
-    if bound is None:
-        return f"{metric.label}: no data: {comparison.missing}"
-    allowed = metric.amount(limit)
-    if comparison.worse_by(limit):
-        return f"{metric.label} worse by at least {metric.amount(bound)} > {allowed}"
-    return f"{metric.label} {effect(comparison)}, not certainly worse by {allowed}"
 
 
 def split_sentence(split: Split | None, of: str = "clients") -> str:

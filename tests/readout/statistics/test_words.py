@@ -21,7 +21,6 @@ from abtest.readout.statistics import (
     compare,
     conclusion,
     effect,
-    guard_sentence,
     outcome,
     sentence,
     single_look,
@@ -37,9 +36,7 @@ OFF = check_split([({"a": 90, "b": 10}, {"a": 8500, "b": 1500})])
 FINE = check_split([({"a": 90, "b": 10}, {"a": 8987, "b": 1013})])
 
 
-def seen(
-    verdict: Verdict, value: float, low: float, high: float, metric: Metric = ERROR_RATE, at_least: float | None = None
-) -> Comparison:
+def seen(verdict: Verdict, value: float, low: float, high: float, metric: Metric = ERROR_RATE) -> Comparison:
     return Comparison(
         metric=metric,
         control="a",
@@ -49,7 +46,6 @@ def seen(
         verdict=verdict,
         difference=Difference(control=1.0, variant=1.0 + value, error=0.1),
         always=Interval(low, high),
-        at_least=at_least,
     )
 
 
@@ -111,13 +107,6 @@ def test_a_number_has_three_digits_that_count_and_no_exponent(value: float, word
 def test_an_effect_needs_data() -> None:
     with pytest.raises(ValueError, match="without data"):
         effect(NONE)
-
-
-def test_a_guard_says_what_it_saw_and_its_limit() -> None:
-    past = seen("worse", 0.0124, 0.0078, 0.0171, at_least=0.0081)
-    assert guard_sentence(past, 0.005) == "error rate worse by at least 0.81 points > 0.5 points"
-    assert guard_sentence(past, 0.01) == "error rate +1.2 points [0.8, 1.7], not certainly worse by 1 point"
-    assert guard_sentence(NONE, 0.01) == "error rate: no data: b has 12 clients, 50 are needed"
 
 
 def test_the_split_is_told_in_shares() -> None:
