@@ -47,7 +47,7 @@ def analysing(
 
 def _limits(experiment: Experiment) -> dict[str, float]:
     """By how much a share may be worse than the control's, 0 to 1, by metric."""
-    limits = experiment.guardrails.metrics if experiment.guardrails else None
+    limits = experiment.metric_limits
     found = {}
     if limits and limits.error_rate:
         found[ERROR_RATE.name] = limits.error_rate.worse_by

@@ -663,6 +663,11 @@ class Experiment(Section, frozen=True, kw_only=True):
         Meta(description="Tags of your own on every resource."),
     ] = field(default_factory=_nothing)
 
+    @property
+    def metric_limits(self) -> MetricLimits | None:
+        """What a ramp is judged by."""
+        return self.guardrails.metrics if self.guardrails else None
+
     def forward_weights(self, rule: Rule) -> Mapping[str, int]:
         """The weights of a rule that forwards; empty for any other."""
         if rule.forward is None:
