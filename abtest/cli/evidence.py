@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -26,12 +26,12 @@ from abtest.rollout.stack_file import StackFile
 if TYPE_CHECKING:
     from abtest.experiment import Experiment
 
-__all__ = ["Asked", "OnObject", "read_local", "reading"]
+__all__ = ["EVER", "Asked", "OnObject", "read_local", "reading"]
 
+#: Before AWS had access logs: nobody's are older.
+EVER = datetime(2000, 1, 1, tzinfo=UTC)
 #: How far a report looks back where nobody says.
 DEFAULT_SINCE = timedelta(hours=24)
-#: Before AWS had access logs.
-_EVER = datetime(2000, 1, 1, tzinfo=UTC)
 #: More updates than anybody makes in the time that logs are kept.
 _UPDATES = 1000
 #: What counts as slow where nobody says, in seconds.
@@ -80,7 +80,7 @@ class Asked:
         if self.start is not None:
             return self.start, end
         if self.since is None and self.is_of_files:
-            return _EVER, end
+            return EVER, end
         return end - (self.since or DEFAULT_SINCE), end
 
 
@@ -103,13 +103,13 @@ def read_local(stack: str, outputs: Mapping[str, Any], log: Path, start: datetim
 
 @dataclass(frozen=True, kw_only=True)
 class _Standing:
-    """What the engine knows of a stack. ``finding`` is what a reader has to know of the splits in ``history``, ``why``
-    the reason where there are no ``outputs``.
+    """What the engine knows of a stack. ``findings`` are what a reader has to know of the splits in ``history``,
+    ``why`` the reason where there are no ``outputs``.
     """
 
     history: History
     outputs: Mapping[str, Any]
-    finding: str = ""
+    findings: tuple[Finding, ...] = ()
     why: str = ""
 
     @classmethod
@@ -129,13 +129,14 @@ class _Standing:
         if asked.weights is not None:
             return cls(history=_always(file, asked.weights), outputs=outputs, why=why)
         if engine is None or not outputs:
-            finding = f"there is no history of the stack ({why}): the split is taken to be {file.label}'s all the time"
-            return cls(history=_always(file, file.experiment.weights), outputs={}, finding=finding, why=why)
+            text = f"there is no history of the stack ({why}): the split is taken to be {file.label}'s all the time"
+            guessed = (Finding(level="look", text=text),)
+            return cls(history=_always(file, file.experiment.weights), outputs={}, findings=guessed, why=why)
         history = splits_of(engine.history(_UPDATES), file.source, routes_of(file.experiment))
-        finding = ""
-        if history.since is not None:
-            finding = f"before {history.since:%Y-%m-%d %H:%M} UTC the rules split otherwise: that time is left out"
-        return cls(history=history, outputs=outputs, finding=finding)
+        if history.since is None:
+            return cls(history=history, outputs=outputs)
+        text = f"before {history.since:%Y-%m-%d %H:%M} UTC the rules split otherwise: that time is left out"
+        return cls(history=history, outputs=outputs, findings=(Finding(level="look", text=text),))
 
     @property
     def load_balancer(self) -> str | None:
@@ -170,12 +171,12 @@ class _Evidence:
         found = periods(self.stands.history.sets, start, end)
         # Whether a client is new is known from what was before.
         before = timedelta(seconds=max((period.earlier_stickiness for period in found), default=0))
-        since = start - before if start > _EVER else _EVER
+        since = start - before if start > EVER else EVER
         question = self._question(found, None if self.asked.is_of_files else since)
         table, source = self._table(question, since, end)
         experiment = self.file.experiment
-        limits = experiment.guardrails.metrics if experiment.guardrails else None
-        readout = read_out(
+        limits = experiment.metric_limits
+        return read_out(
             table,
             question,
             stack=self.file.stack,
@@ -183,9 +184,9 @@ class _Evidence:
             metrics=self._metrics(question, table),
             design=Design(min_units=limits.min_units) if limits else Design(),
             source=source,
-            asked=(start, end) if start > _EVER else (table.window or (end, end)),
+            asked=(start, end) if start > EVER else (table.window or (end, end)),
+            known=self.stands.findings,
         )
-        return _with(readout, self.stands.finding) if self.stands.finding else readout
 
     def _question(self, asked: Sequence[Period], logs_from: datetime | None) -> Question:
         routes = routes_of(self.file.experiment)
@@ -280,15 +281,8 @@ class _Evidence:
             return fetch(s3, place, start, end, self.folder, load_balancer=balancer, on_object=self.on_object)
 
 
-def _with(readout: Readout, text: str) -> Readout:
-    """What a reader has to know, among the findings that are to be looked at."""
-    fine = [each for each in readout.health if each.level == "fine"]
-    others = [each for each in readout.health if each.level != "fine"]
-    return replace(readout, health=(*others, Finding(level="look", text=text), *fine))
-
-
 def _slow(experiment: Experiment) -> float:
-    limits = experiment.guardrails.metrics if experiment.guardrails else None
+    limits = experiment.metric_limits
     return limits.slower_than.seconds if limits and limits.slower_than else _SLOW
 
 
@@ -296,5 +290,5 @@ def _always(file: StackFile, weights: Mapping[str, int]) -> History:
     unknown = sorted(weights.keys() - file.experiment.variants.keys())
     if unknown:
         raise LogsError(f"--weights: there is no variant {unknown[0]}; there are {', '.join(file.experiment.variants)}")
-    one = Set(started=_EVER, ended=_EVER, weights=dict(weights), stickiness_seconds=file.experiment.stickiness_seconds)
+    one = Set(started=EVER, ended=EVER, weights=dict(weights), stickiness_seconds=file.experiment.stickiness_seconds)
     return History((one,), None)

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import click
 import msgspec
 
-from abtest.cli.evidence import Asked, OnObject, reading
+from abtest.cli.evidence import EVER, Asked, OnObject, reading
 from abtest.cli.failure import Failure
 from abtest.cli.moves import failing, stack_option
 from abtest.cli.readout import html, markdown, terminal
@@ -24,9 +24,6 @@ from abtest.readout.files import LogsError
 from abtest.rollout.schedule import seconds
 
 __all__ = ["report"]
-
-#: Nobody's logs are older.
-_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def _duration(text: str) -> timedelta:
@@ -47,8 +44,8 @@ def _moment(text: str) -> datetime:
         found = datetime.fromisoformat(text)
         found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
-        found = _EARLIEST
-    if found <= _EARLIEST:
+        found = EVER
+    if found <= EVER:
         raise click.BadParameter(f'"{text}" is no time; write one such as 2026-11-22 or 2026-11-22T14:00Z')
     return found
 

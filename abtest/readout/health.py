@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -134,8 +134,10 @@ def _times(log_evidence: float) -> str:
     return "over a million" if log_evidence > math.log(1e6) else f"{math.exp(log_evidence):,.0f}"
 
 
-def findings(table: Table, question: Question, splits: Mapping[str, SplitCheck], stack: str) -> list[Finding]:
-    """What is worst first, and of that the split."""
+def findings(
+    table: Table, question: Question, splits: Mapping[str, SplitCheck], stack: str, known: Sequence[Finding] = ()
+) -> list[Finding]:
+    """What is worst first, and of that the split; ``known`` is what others found."""
     found = [
         *_traffic(table),
         *_splits(splits),
@@ -145,6 +147,7 @@ def findings(table: Table, question: Question, splits: Mapping[str, SplitCheck],
         *_targets(table),
         *_mixed(table, question),
         *_outcomes(table),
+        *known,
     ]
     return sorted(found, key=lambda each: ("broken", "look", "fine").index(each.level))
 

@@ -52,9 +52,10 @@ def read_out(
     design: Design,
     source: str,
     asked: tuple[datetime, datetime],
+    known: Sequence[Finding] = (),
 ) -> Readout:
-    """``source`` says in words what was read, ``asked`` from when to when. The design's ``comparisons`` are counted
-    here: all metrics of all variants on all routes.
+    """``source`` says in words what was read, ``asked`` from when to when, ``known`` what else there is to know of it.
+    The design's ``comparisons`` are counted here: all metrics of all variants on all routes.
     """
     variants = {route: _variants(table, question, route, control) for route in _routes(table, question)}
     design = corrected(design, variants, metrics)
@@ -68,7 +69,7 @@ def read_out(
         unit=_unit(table, question),
         conclusions=tuple(each for look in looks for each in look.conclusions(is_only=len(looks) == 1)),
         sure=_sure(table, design),
-        health=tuple(findings(table, question, {look.route: look.split[1] for look in looks}, stack)),
+        health=tuple(findings(table, question, {look.route: look.split[1] for look in looks}, stack, known)),
         lines=table.lines,
         outcomes=table.outcomes,
         periods=tuple(question.periods),
