@@ -70,20 +70,35 @@ class Running:
         return [event for event in self.events if event.kind == "look" and event.step == step]
 
 
+@pytest.fixture(autouse=True)
+def _looks(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Look]:
+    """While the listener stays as it is, every look finds the same: AWS is asked once for all of them."""
+    found: list[tuple[Any, Look]] = []
+
+    def once(*given: Any) -> Look:
+        listener = stand.elbv2.describe_listeners(ListenerArns=[stand.deployed.listener_arn])["Listeners"][0]
+        if not found or found[-1][0] != listener:
+            found.append((listener, look(*given)))
+        return found[-1][1]
+
+    monkeypatch.setattr(ramp_module, "look", once)
+    return once
+
+
 @pytest.fixture
 def running(stand: Stand) -> Running:
     return Running(stand)
 
 
 @pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def seen(_looks: Callable[..., Look], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What every look finds beside the weights; tests change it while a ramp runs."""
     found: dict[str, Any] = {"health": Health(2, 2), "alarms": (), "error": None}
 
     def as_told(*given: Any) -> Look:
         if found["error"]:
             raise found["error"]
-        real = look(*given)
+        real = _looks(*given)
         return Look(shares=real.shares, health=found["health"], alarms=found["alarms"])
 
     monkeypatch.setattr(ramp_module, "look", as_told)
