@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Mapping
 
 import aiohttp
+import pytest
 
 from abtest.local.model_servers import ModelServers
+from tests.configs import ROOT
 
 
 async def _version(url: str) -> str:
@@ -40,3 +44,31 @@ def test_sample_servers_end_with_the_balancer() -> None:
         raise AssertionError(f"{url} still answers")
 
     asyncio.run(run())
+
+
+def test_sample_servers_end_with_a_process_that_is_killed() -> None:
+    """Nobody is left to end them."""
+    program = """
+import asyncio
+from abtest.local.model_servers import ModelServers
+
+async def run():
+    async with ModelServers({}) as servers:
+        print((await servers.urls(["a"]))["a"], flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(run())
+"""
+    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert asyncio.run(_version(url)) == "a"
+        process.kill()
+
+    async def ask_on() -> None:
+        async with asyncio.timeout(20):
+            while True:
+                await _version(url)
+
+    with pytest.raises(aiohttp.ClientConnectionError):
+        asyncio.run(ask_on())
