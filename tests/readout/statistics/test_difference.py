@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 
-import pandas as pd
 import pytest
-import tea_tasting
 from hypothesis import given
 
 from abtest.readout.statistics import Pair, difference, ratio
@@ -18,6 +16,9 @@ from tests.readout.statistics.units import UNITS, Unit, clients, repeated, sums_
 @pytest.mark.parametrize("seed", range(3))
 def test_effect_and_error_are_those_of_tea_tasting_where_both_arms_are_large(seed: int) -> None:
     """Its own variances: the error here is theirs, or more where both variants together vary more than one of them."""
+    import pandas as pd
+    import tea_tasting  # takes over a second, which each worker of the tests would wait for
+
     arms = [clients(500, 0.1, seed), clients(500, 0.1, seed + 100)]
     rows = [(arm, n, y) for arm, units in enumerate(arms) for n, y in units]
     oracle = tea_tasting.Experiment(r=tea_tasting.RatioOfMeans("y", "n", use_t=False, equal_var=False)).analyze(

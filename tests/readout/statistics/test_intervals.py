@@ -7,8 +7,7 @@ import random
 from collections.abc import Callable
 
 import pytest
-import scipy.optimize
-import scipy.stats
+import scipy  # its parts are loaded when they are used
 
 from abtest.readout.statistics.intervals import always_valid, fixed_sample, one_sided_reach, reach
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-import scipy.stats
+import scipy  # its parts are loaded when they are used
 
 from abtest.readout.statistics import design_effect, quantile_positions
 from abtest.readout.sums import Sums

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-import statsmodels.api as sm
 from hypothesis import given
 
 from abtest.readout.statistics import Ratio, ratio
@@ -16,6 +15,8 @@ from tests.readout.statistics.units import FEW, Unit, clients, sums_of
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_standard_error_is_that_of_a_cluster_robust_regression_over_requests(seed: int) -> None:
+    import statsmodels.api as sm  # takes a second, which each worker of the tests would wait for
+
     units = clients(200, 0.1, seed)
     groups = np.repeat(np.arange(len(units)), [int(n) for n, _ in units])
     failed = np.concatenate([np.arange(n) < y for n, y in units]).astype(float)

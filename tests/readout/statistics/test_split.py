@@ -6,7 +6,7 @@ import math
 from itertools import product
 
 import pytest
-import scipy.stats
+import scipy  # its parts are loaded when they are used
 from hypothesis import given
 from hypothesis import strategies as st
 
