@@ -69,7 +69,7 @@ def _get_subnet(aws: Clients, inputs: Inputs) -> dict[str, Any]:
 
 def _get_instance_type(aws: Clients, inputs: Inputs) -> dict[str, Any]:
     name = inputs.take("instanceType")
-    found = aws.ec2.describe_instance_types(Filters=[{"Name": "instance-type", "Values": [name]}])["InstanceTypes"]
+    found = aws.ec2.describe_instance_types(InstanceTypes=[name])["InstanceTypes"]
     kind = _one(found, f"EC2 Instance Type {name}")
     return {"id": name, "instanceType": name, "supportedArchitectures": kind["ProcessorInfo"]["SupportedArchitectures"]}
 
