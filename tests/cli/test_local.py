@@ -220,7 +220,7 @@ def test_a_broken_config_deploys_nothing_and_lists_every_problem(
     assert ran.err.splitlines() == [
         "Pulumi.test.yaml:2: error: abtest:weights.a: 1000 is over 999; weight: 0 to 999 (API TargetGroupTuple)",
         "Pulumi.test.yaml:2: error: abtest:weights.b: there is no variant b; known here: a",
-        "Pulumi.test.yaml:4: error: abtest:variants.a.port: missing; it has no default",
+        "Pulumi.test.yaml:4: error: abtest:variants.a.port: missing; give the port that the model server listens on, or serving",
     ]
 
 
