@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
+import pulumi_aws as aws
 import pulumi_random as random
 
 from abtest.experiment import Experiment
@@ -38,6 +39,10 @@ def build(experiment: Experiment, surroundings: Surroundings, hooks: Hooks | Non
         exports["access_logs_bucket"] = access_logs.bucket
     load_balancer = LoadBalancer(NAME, experiment, surroundings, network, access_logs)
     routing = Routing(NAME, experiment, network, load_balancer, variants, forwarded)
+    scaled = {name: v.autoscaling_group for name, v in variants.items() if v.autoscaling_group is not None}
+    if scaled:
+        exports["autoscaling_groups"] = {name: group.name for name, group in scaled.items()}
+        _scale(experiment, scaled, variants, load_balancer, [routing.listener, *routing.rules])
     salt = random.RandomId(f"{NAME}-salt", byte_length=8, keepers={"experiment": experiment.experiment})
     alb = load_balancer.load_balancer
     host: pulumi.Input[str] = alb.dns_name
@@ -68,6 +73,24 @@ def build(experiment: Experiment, surroundings: Surroundings, hooks: Hooks | Non
         "assignment_salt": salt.hex,
         **exports,
     }
+
+
+def _scale(
+    experiment: Experiment,
+    groups: Mapping[str, aws.autoscaling.Group],
+    variants: Mapping[str, Variant],
+    load_balancer: LoadBalancer,
+    after: Sequence[pulumi.Resource],
+) -> None:
+    """Scale the groups that something forwards to: of the others AWS knows no load balancer whose requests count."""
+    from abtest.stack.autoscaling import scale_by_requests
+
+    for name, group in groups.items():
+        component, launch = variants[name], experiment.variants[name].targets.launch
+        is_used = experiment.state(name) != "off" or experiment.override is not None
+        if launch is not None and launch.requests_per_target is not None and is_used:
+            alb = load_balancer.load_balancer
+            scale_by_requests(name, launch.requests_per_target, group, component.target_group, alb, component, after)
 
 
 def _url(experiment: Experiment, host: pulumi.Input[str]) -> pulumi.Output[str]:
