@@ -114,7 +114,7 @@ def _variants(deployment: Deployment) -> RenderableType:
             str(experiment.weights.get(name, "-")),
             percent(split[name]) if name in split else "-",
             "external" if variant.targets.external else str(len(targets)),
-            str(variant.target_port),
+            str(variant.target_port or "-"),
         )
     return table
 

@@ -128,9 +128,16 @@ REQUESTS_PER_TARGET = Range(
     low=1,
     high=10_000_000,
     unit="requests a minute",
-    source="Application Auto Scaling API PredefinedMetricSpecification, ALBRequestCountPerTarget",
+    source="Auto Scaling API TargetTrackingConfiguration, Application Auto Scaling API PredefinedMetricSpecification",
 )
-GRACE = Range(what="grace period", low=0, high=2_147_483_647, unit="seconds", source="ECS API CreateService")
+GRACE = Range(
+    what="grace period",
+    low=0,
+    high=2_147_483_647,
+    unit="seconds",
+    source="ECS API CreateService, Auto Scaling API CreateAutoScalingGroup",
+)
+USUAL_GRACE = 300
 TASK_MEMORY = Range(
     what="memory of a task", low=512, high=122_880, unit="MiB", source="ECS guide, Fargate task definitions"
 )

@@ -121,7 +121,7 @@ class Launch(Section, frozen=True, kw_only=True):
     health_check_grace_seconds: Annotated[
         int,
         limits.GRACE.meta("Time that a new instance of an Auto Scaling group has before a failed check ends it."),
-    ] = 300
+    ] = limits.USUAL_GRACE
     ami: (
         Annotated[str, limits.AMI_ID.meta("Image. Default: the newest Amazon Linux 2023 at the first start.")] | None
     ) = None
@@ -262,9 +262,10 @@ class Variant(Section, frozen=True, kw_only=True):
     protocol_version: Annotated[
         Literal["HTTP1", "HTTP2", "GRPC"], Meta(description="HTTP2 and GRPC need an HTTPS listener.")
     ] = "HTTP1"
-    health_check: Annotated[HealthCheck, Meta(description="How health is found out.")] = field(
-        default_factory=HealthCheck
-    )
+    health_check: Annotated[
+        HealthCheck,
+        Meta(description="How health is found out. With `lambdaArn` it is not, unless something is said here."),
+    ] = field(default_factory=HealthCheck)
     load_balancing: Annotated[
         Literal["least_outstanding_requests", "round_robin", "weighted_random"],
         Meta(description="How a target of the group is chosen; inference times vary, hence the default."),
@@ -285,6 +286,11 @@ class Variant(Section, frozen=True, kw_only=True):
     def target_port(self) -> int:
         """The port of the targets; 0 for a Lambda function, which has none."""
         return self.port or (PRESETS[self.serving].port if self.serving else 0)
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether its health is checked; a Lambda function's only where that is said: each check is an invocation."""
+        return self.targets.lambda_arn is None or self.health_check != HealthCheck()
 
     @property
     def health(self) -> HealthCheck:

@@ -19,6 +19,7 @@ def create_assumed(aws: Clients, experiment: Experiment) -> tuple[str, ...]:
     made = [*_network(aws, experiment), *_instances(aws, experiment), *_names(aws, experiment)]
     if arn := experiment.listener.arn:
         made.append(_listener(aws, arn))
+    made += [*_images(aws, experiment), *_functions(aws, experiment)]
     if arn := experiment.listener.certificate_arn:
         _certificate(aws, arn)
         made.append(f"certificate {arn}")
@@ -136,6 +137,29 @@ def _listener(aws: Clients, arn: str) -> str:
     moved.arn, moved.load_balancer_arn = arn, balancer.arn
     balancer.listeners[arn] = moved
     return f"load balancer {name}, whose listener answers with 404"
+
+
+def _images(aws: Clients, experiment: Experiment) -> Iterator[str]:
+    """The images of launch templates, which have to say what the image calls its root device."""
+    launches = [v.targets.launch for v in experiment.variants.values() if v.targets.launch]
+    for ami in sorted({launch.ami for launch in launches if launch.ami and launch.scales}):
+        with _next_id("amis", "random_ami_id", ami):
+            aws.ec2.register_image(Name=ami)
+        yield f"image {ami}"
+
+
+def _functions(aws: Clients, experiment: Experiment) -> Iterator[str]:
+    arns = sorted({v.targets.lambda_arn for v in experiment.variants.values() if v.targets.lambda_arn})
+    names = sorted({arn.split(":")[6] for arn in arns})
+    if names:
+        role = aws.iam.create_role(RoleName="assumed", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    for name in names:
+        aws.lambda_.create_function(FunctionName=name, Role=role, Handler="a.b", Code={"ZipFile": b""}, Publish=True)
+    for arn in arns:
+        _, _, _, _, _, _, name, *qualifier = arn.split(":")
+        for alias in qualifier:  # moto numbers versions by itself, so an alias stands in for one too
+            aws.lambda_.create_alias(FunctionName=name, Name=alias, FunctionVersion="1")
+        yield f"function {arn}"
 
 
 def _certificate(aws: Clients, arn: str) -> None:

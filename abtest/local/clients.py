@@ -20,13 +20,13 @@ class UntranslatableError(Exception):
 
 
 class Clients:
-    """boto3 clients by service (``aws.elbv2``). Only to be used while moto is active."""
+    """boto3 clients by service (``aws.elbv2``, ``aws.lambda_``). Only to be used while moto is active."""
 
     def __init__(self, region: str) -> None:
         self.region = region
 
     def __getattr__(self, service: str) -> Any:
-        return _client(service, self.region)
+        return _client(service.rstrip("_"), self.region)  # lambda is a word of Python
 
 
 @functools.cache

@@ -68,7 +68,7 @@ def deploy(
     _refuse_unreadable(experiment)
     aws = Clients(source.setting("aws:region") or _DEFAULT_REGION)
     mock_random.seed(0)
-    with mock.patch.dict(os.environ, _MOTO), mock_aws():
+    with mock.patch.dict(os.environ, _MOTO), mock_aws(config={"lambda": {"use_docker": False}}):
         assumed = create_assumed(aws, experiment) if assume else ()
         monitor = Monitor(EmbeddedAws(aws, on_resource))
         run_program(source, monitor)

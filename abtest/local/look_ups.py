@@ -86,6 +86,14 @@ def _get_instance_type_offerings(aws: Clients, inputs: Inputs) -> dict[str, Any]
     }
 
 
+def _get_ami(aws: Clients, inputs: Inputs) -> dict[str, Any]:
+    found = aws.ec2.describe_images(Filters=_filters(inputs))["Images"]
+    if len(found) != 1:
+        raise LookUpError("Your query returned no results" if not found else "Your query returned more than one result")
+    (image,) = found
+    return {"id": image["ImageId"], "imageId": image["ImageId"], "rootDeviceName": image["RootDeviceName"]}
+
+
 def _get_parameter(aws: Clients, inputs: Inputs) -> dict[str, Any]:
     name = inputs.take("name")
     found = aws.ssm.get_parameters(Names=[name])["Parameters"]
@@ -144,6 +152,7 @@ LOOK_UPS: dict[str, Callable[[Clients, Inputs], dict[str, Any]]] = {
     "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": _get_instance_type_offerings,
     "aws:lb/getListener:getListener": _get_listener,
     "aws:lb/getLoadBalancer:getLoadBalancer": _get_load_balancer,
+    "aws:ec2/getAmi:getAmi": _get_ami,
     "aws:ssm/getParameter:getParameter": _get_parameter,
     "aws:route53/getZone:getZone": _get_zone,
 }

@@ -79,9 +79,10 @@ class Guard:
             self._refuse_unchecked(found)
 
     async def after_attach(self, args: pulumi.ResourceHookArgs) -> None:
-        """After a target is registered: where its group is in use, wait until it is healthy, so that the one that it
-        replaces leaves after that. When that fails, the next update finds the target registered, and does not ask:
-        a hook before the deletion could, but with one `pulumi destroy` wants --run-program.
+        """After a target is registered, or an Auto Scaling group is made: where the target group is in use, wait until
+        what was registered is healthy, so that what it replaces leaves after that. When that fails, the next update
+        finds it registered, and does not ask: a hook before the deletion could, but with one `pulumi destroy` wants
+        --run-program.
         """
         if args.new_outputs is not None:
             with _told_alone():
@@ -175,24 +176,34 @@ class Guard:
             if update.succeeded and update.ended is not None:
                 yield update.ended, RoutingTable.from_experiment(try_load(update.source(self._source))[0])
 
-    def _wait_until_healthy(self, attachment: Mapping[str, Any]) -> None:
-        group, target = attachment["targetGroupArn"], {"Id": attachment["targetId"]}
-        if attachment.get("port"):
-            target["Port"] = int(attachment["port"])
+    def _wait_until_healthy(self, made: Mapping[str, Any]) -> None:
+        from abtest.rollout.live import is_healthy
+
+        group = made["targetGroupArn"] if "targetGroupArn" in made else made["targetGroupArns"][0]
         deadline = time.monotonic() + HEALTHY_SECONDS
         with self._client("elbv2") as elbv2:
-            ask = partial(elbv2.describe_target_health, TargetGroupArn=group, Targets=[target])
             if not _balancers(elbv2, group):
                 return
-            while (health := ask()["TargetHealthDescriptions"][0]["TargetHealth"])["State"] != "healthy":
+            ask = partial(elbv2.describe_target_health, TargetGroupArn=group, Targets=self._targets(made))
+            while waiting := [t for t in ask()["TargetHealthDescriptions"] if not is_healthy(t["TargetHealth"])]:
                 if time.monotonic() > deadline:
+                    target, health = waiting[0]["Target"]["Id"], waiting[0]["TargetHealth"]
                     why = health.get("Description") or health["State"]
                     raise GuardError(
-                        f"target {target['Id']} is not healthy after {HEALTHY_SECONDS // 60} minutes ({why}); nothing "
+                        f"target {target} is not healthy after {HEALTHY_SECONDS // 60} minutes ({why}); nothing "
                         "that it replaces was taken away yet. The next update does that without waiting again: mend it "
                         "first"
                     )
                 time.sleep(ASK_SECONDS)
+
+    def _targets(self, made: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """What an attachment registered, or an Auto Scaling group."""
+        if "targetId" in made:
+            port = {"Port": int(made["port"])} if made.get("port") else {}
+            return [{"Id": made["targetId"], **port}]
+        with self._client("autoscaling") as autoscaling:
+            found = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[made["name"]])
+        return [{"Id": each["InstanceId"]} for group in found["AutoScalingGroups"] for each in group["Instances"]]
 
     # Who is asked -----------------------------------------------------------------------------------------------------
 

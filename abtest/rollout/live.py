@@ -11,7 +11,7 @@ from abtest.rollout.hidden import hide
 from abtest.rollout.session import AwsError
 from abtest.routing import Route, RoutingTable
 
-__all__ = ["Health", "Live", "health_of", "load_balancer_of", "main_listener", "read_live"]
+__all__ = ["Health", "Live", "health_of", "is_healthy", "load_balancer_of", "main_listener", "read_live"]
 
 # As abtest/stack/tags.py writes them.
 EXPERIMENT, VARIANT, RULE = "abtest:experiment", "abtest:variant", "abtest:rule"
@@ -112,8 +112,16 @@ class Health:
 def health_of(elbv2: Any, group_arn: str) -> Health:
     """As the load balancer sees it at this moment."""
     found = elbv2.describe_target_health(TargetGroupArn=group_arn)["TargetHealthDescriptions"]
-    states = [target["TargetHealth"]["State"] for target in found]
-    return Health(states.count("healthy"), len(states) - states.count("draining"))
+    states = [target["TargetHealth"] for target in found]
+    draining = sum(state["State"] == "draining" for state in states)
+    return Health(sum(map(is_healthy, states)), len(states) - draining)
+
+
+def is_healthy(health: Mapping[str, Any]) -> bool:
+    """Whether a target is taken for healthy: of a Lambda function that is not checked, nothing else is known (API
+    TargetHealth).
+    """
+    return health["State"] == "healthy" or health.get("Reason") == "Target.HealthCheckDisabled"
 
 
 # Finding the listener -------------------------------------------------------------------------------------------------

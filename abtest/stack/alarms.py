@@ -68,18 +68,21 @@ class Watch:
 REQUESTS = Metric(name="RequestCount")
 
 
-def of_variant(variant: str, limits: config.Alarms, *, has_share: bool) -> tuple[Watch, ...]:
+def of_variant(variant: str, limits: config.Alarms, *, has_share: bool, is_function: bool = False) -> tuple[Watch, ...]:
     """The alarms of a variant, which may have a share of the main split.
 
     None knows a weight, so that a shift stays one update of the listener. A share of 1 % that begins or ends makes or
     removes one alarm: a variant without a share has no traffic, and an alarm for that would keep it from gaining any.
     """
+    errors, failed = {"errors": Metric(name="HTTPCode_Target_5XX_Count")}, "FILL(errors, 0)"
+    if is_function:  # what a function fails with is no answer of its own: the load balancer says 502
+        errors["failed"], failed = Metric(name="LambdaUserError"), "(FILL(errors, 0) + FILL(failed, 0))"
     always = (
         Watch(
             name="errors",
             says=f"{_percent(limits.max_error_rate)} of the requests to {variant} fail with a 5xx of its targets.",
-            expression=f"IF(FILL(requests, 0) >= {limits.min_requests}, FILL(errors, 0) / requests, 0)",
-            metrics={"requests": REQUESTS, "errors": Metric(name="HTTPCode_Target_5XX_Count")},
+            expression=f"IF(FILL(requests, 0) >= {limits.min_requests}, {failed} / requests, 0)",
+            metrics={"requests": REQUESTS, **errors},
             limit=limits.max_error_rate,
         ),
         Watch(
@@ -163,7 +166,8 @@ class Alarms(pulumi.ComponentResource):
         for variant, component in variants.items():
             own = {**self._all, "TargetGroup": component.target_group.arn_suffix}
             has_share = experiment.weights.get(variant, 0) >= LEAST_SHARE * sum(experiment.weights.values())
-            for watch in of_variant(variant, limits, has_share=has_share and is_own):
+            is_function = experiment.variants[variant].targets.lambda_arn is not None
+            for watch in of_variant(variant, limits, has_share=has_share and is_own, is_function=is_function):
                 self._alarm(f"{name}-{variant}", watch, own, variant)
         self.register_outputs({})
 

@@ -22,7 +22,7 @@ class Hooks(Protocol):
         """Before the listener, or a rule that forwards, is created or updated; in previews too."""
 
     def after_attach(self, args: pulumi.ResourceHookArgs) -> Awaitable[None]:
-        """After a target is registered."""
+        """After a target is registered, or an Auto Scaling group that registers its own is made."""
 
 
 class OfVariants(NamedTuple):

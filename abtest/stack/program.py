@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
+import pulumi_aws as aws
 import pulumi_random as random
 
 from abtest.experiment import Experiment
@@ -42,11 +43,14 @@ def build(experiment: Experiment, surroundings: Surroundings, hooks: Hooks | Non
             exports["access_logs_bucket"] = experiment.access_logs.bucket
     variants = {name: Variant(name, experiment, surroundings, network, of_variants) for name in experiment.variants}
     routing = Routing(NAME, experiment, place, variants, forwarded)
+    scaled = {name: v.autoscaling_group for name, v in variants.items() if v.autoscaling_group is not None}
+    if scaled:
+        exports["autoscaling_groups"] = {name: group.name for name, group in scaled.items()}
+        _scale(experiment, scaled, variants, front, routing.forwards)
     salt = random.RandomId(f"{NAME}-salt", byte_length=8, keepers={"experiment": experiment.experiment})
     host: pulumi.Input[str] = front.dns_name
     if experiment.dns is not None and surroundings.zone_id is not None:
-        after = [routing.split, *routing.rules]
-        record = Record(f"{NAME}-dns", experiment.dns, surroundings.zone_id, experiment, front, after)
+        record = Record(f"{NAME}-dns", experiment.dns, surroundings.zone_id, experiment, front, routing.forwards)
         exports["fqdn"] = record.fqdn
         host = front.dns_name if record.fqdn.startswith("*") else record.fqdn
     if routing.override_token is not None:
@@ -83,6 +87,23 @@ def _own(
         exports["access_logs_bucket"] = access_logs.bucket
     balancer = LoadBalancer(NAME, experiment, surroundings, network, access_logs).load_balancer
     return Front.of(balancer), Own(load_balancer_arn=balancer.arn, ways=[*network.ingress, *network.egress])
+
+
+def _scale(
+    experiment: Experiment,
+    groups: Mapping[str, aws.autoscaling.Group],
+    variants: Mapping[str, Variant],
+    front: Front,
+    after: Sequence[pulumi.Resource],
+) -> None:
+    """Scale the groups that something forwards to: of the others AWS knows no load balancer whose requests count."""
+    from abtest.stack.autoscaling import scale_by_requests
+
+    for name, group in groups.items():
+        component, launch = variants[name], experiment.variants[name].targets.launch
+        is_used = experiment.state(name) != "off" or experiment.override is not None
+        if launch is not None and launch.requests_per_target is not None and is_used:
+            scale_by_requests(name, launch.requests_per_target, group, component.target_group, front, component, after)
 
 
 def _url(experiment: Experiment, listener: FoundListener | None, host: pulumi.Input[str]) -> pulumi.Output[str]:

@@ -77,6 +77,11 @@ class Routing(pulumi.ComponentResource):
             self._redirect_listener(place)
         self.register_outputs({"listener_arn": self.listener_arn})
 
+    @property
+    def forwards(self) -> Sequence[pulumi.Resource]:
+        """What is there once everything routes."""
+        return [self.split, *self.rules]
+
     def _after(self, weights: Iterable[str], *more: pulumi.Resource) -> pulumi.ResourceOptions:
         """Options of what forwards: it comes after every target of the groups that it names (which come after the way
         to them is open), and goes before them.
@@ -118,7 +123,7 @@ class Routing(pulumi.ComponentResource):
                 {"type": "redirect", "redirect": {"protocol": "HTTPS", "port": str(port), "status_code": "HTTP_301"}}
             ],
             tags=tags_of(self._experiment),
-            opts=self._after((), self.split, *self.rules),
+            opts=self._after((), *self.forwards),
         )
 
     def _split_rule(self) -> aws.lb.ListenerRule:

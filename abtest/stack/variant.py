@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 import pulumi_aws as aws
@@ -10,9 +12,13 @@ import pulumi_aws as aws
 from abtest.experiment import Experiment
 from abtest.experiment.types import Launch, Targets
 from abtest.stack.hooks import OfVariants
-from abtest.stack.look_up import Launchable, Surroundings
+from abtest.stack.launch import launch_instances
+from abtest.stack.look_up import Surroundings
 from abtest.stack.network import Network, SecurityGroupRule, open_port, ports_of
 from abtest.stack.tags import tags_of
+
+if TYPE_CHECKING:
+    from pulumi_aws import lb
 
 __all__ = ["Variant"]
 
@@ -27,8 +33,9 @@ class Variant(pulumi.ComponentResource):
     """
 
     target_group: aws.lb.TargetGroup
-    attachments: tuple[aws.lb.TargetGroupAttachment, ...]
+    attachments: tuple[pulumi.Resource, ...]
     security_group: aws.ec2.SecurityGroup | None
+    autoscaling_group: aws.autoscaling.Group | None
 
     def __init__(
         self,
@@ -44,47 +51,56 @@ class Variant(pulumi.ComponentResource):
         self._name, self._variant, self._experiment, self._surroundings = name, variant, experiment, surroundings
         self._config = experiment.variants[variant]
         self._child = pulumi.ResourceOptions(parent=self)
-        self._attached = pulumi.ResourceOptions(parent=self, hooks=hooks.attached)
-        self.security_group = None
-        self.target_group = self._target_group(pulumi.ResourceOptions(parent=self, hooks=hooks.group))
+        self._hooks = hooks
+        self.security_group = self.autoscaling_group = None
+        self.target_group = self._target_group()
         targets = self._config.targets
         if targets.launch is not None:
-            self.security_group, openings = self._open_to(network)
-            launchable = surroundings.launchables[variant]
-            self.attachments = self._launch(targets.launch, launchable, self.security_group, openings)
+            self.attachments = self._launch(targets.launch, network)
+        elif targets.lambda_arn is not None:
+            self.attachments = (self._attach_function(targets.lambda_arn),)
         else:
             ids = targets.instance_ids or targets.ip_addresses or ()
             self.attachments = tuple(self._attach(target, target, zone=self._zone(target)) for target in ids)
         self.register_outputs({"target_group_arn": self.target_group.arn})
 
-    def _target_group(self, options: pulumi.ResourceOptions) -> aws.lb.TargetGroup:
-        config, health = self._config, self._config.health
+    def _target_group(self) -> aws.lb.TargetGroup:
+        config, health, function = self._config, self._config.health, self._config.targets.lambda_arn
+        health_check: lb.TargetGroupHealthCheckArgsDict = {
+            "enabled": config.is_checked,
+            "path": health.path,
+            "interval": health.interval_seconds,
+            "timeout": health.timeout_seconds,
+            "healthy_threshold": health.healthy_threshold,
+            "unhealthy_threshold": health.unhealthy_threshold,
+            "matcher": health.matcher,
+        }
+        if function is None:
+            health_check |= {"port": str(health.port), "protocol": health.protocol}
         # Autonamed: AWS does not give a group away while a rule uses its name, so a fixed one could not be replaced.
         return aws.lb.TargetGroup(
             self._name,
-            port=config.target_port,
-            protocol=config.protocol,
-            protocol_version=config.protocol_version,
             target_type=_target_type(config.targets),
-            ip_address_type="ipv6" if any(":" in a for a in config.targets.ip_addresses or ()) else "ipv4",
-            vpc_id=self._surroundings.network.vpc_id,
-            load_balancing_algorithm_type=config.load_balancing,
-            deregistration_delay=config.deregistration_delay_seconds,
-            slow_start=config.slow_start_seconds,
-            health_check={
-                "enabled": True,
-                "path": health.path,
-                "port": str(health.port),
-                "protocol": health.protocol,
-                "interval": health.interval_seconds,
-                "timeout": health.timeout_seconds,
-                "healthy_threshold": health.healthy_threshold,
-                "unhealthy_threshold": health.unhealthy_threshold,
-                "matcher": health.matcher,
-            },
+            health_check=health_check,
+            **(self._how_to_reach() if function is None else {}),
             tags=tags_of(self._experiment, variant=self._variant),
-            opts=options,
+            # A group holds one function; another one needs another group (ALB guide lambda-functions).
+            opts=pulumi.ResourceOptions(parent=self, hooks=self._hooks.group, replacement_trigger=function),
         )
+
+    def _how_to_reach(self) -> dict[str, Any]:
+        """What a target group says of targets that have an address (API CreateTargetGroup, TargetGroupAttribute)."""
+        config = self._config
+        return {
+            "port": config.target_port,
+            "protocol": config.protocol,
+            "protocol_version": config.protocol_version,
+            "ip_address_type": "ipv6" if any(":" in a for a in config.targets.ip_addresses or ()) else "ipv4",
+            "vpc_id": self._surroundings.network.vpc_id,
+            "load_balancing_algorithm_type": config.load_balancing,
+            "deregistration_delay": config.deregistration_delay_seconds,
+            "slow_start": config.slow_start_seconds,
+        }
 
     def _zone(self, target: str) -> str | None:
         """AWS knows the zone of what is in the VPC; an address outside is for all zones (API TargetDescription)."""
@@ -93,15 +109,39 @@ class Variant(pulumi.ComponentResource):
         address = ipaddress.ip_address(target)
         return None if any(address in ipaddress.ip_network(b) for b in self._surroundings.network.vpc_cidrs) else "all"
 
-    def _attach(self, key: str, target: pulumi.Input[str], zone: str | None = None) -> aws.lb.TargetGroupAttachment:
+    def _attach(
+        self, key: str, target: pulumi.Input[str], zone: str | None = None, after: Sequence[pulumi.Resource] = ()
+    ) -> aws.lb.TargetGroupAttachment:
         return aws.lb.TargetGroupAttachment(
             f"{self._name}-{key}",
             target_group_arn=self.target_group.arn,
             target_id=target,
-            port=self._config.target_port,
+            port=self._config.target_port or None,
             availability_zone=zone,
-            opts=self._attached,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=after, hooks=self._hooks.attached),
         )
+
+    def _attach_function(self, arn: str) -> pulumi.Resource:
+        from abtest.stack.function import permit_invocation
+
+        return self._attach("function", arn, after=[permit_invocation(self._name, arn, self.target_group, self._child)])
+
+    def _launch(self, launch: Launch, network: Network | None) -> tuple[pulumi.Resource, ...]:
+        self.security_group, openings = self._open_to(network)
+        variant, experiment, security_group = self._variant, self._experiment, self.security_group
+        launchable = self._surroundings.launchables[variant]
+        if not launch.scales:
+            opts = pulumi.ResourceOptions(parent=self, depends_on=openings)
+            instances = launch_instances(variant, experiment, launch, launchable, security_group, opts)
+            return tuple(self._attach(str(n), instance.id) for n, instance in enumerate(instances, 1))
+        from abtest.stack.autoscaling import launch_group, template_of
+
+        template = template_of(variant, experiment, launch, launchable, security_group, self._child)
+        opts = pulumi.ResourceOptions(parent=self, depends_on=openings, hooks=self._hooks.attached)
+        self.autoscaling_group = launch_group(
+            variant, experiment, launch, launchable, template, self.target_group, opts
+        )
+        return (self.autoscaling_group,)
 
     def _open_to(self, network: Network | None) -> tuple[aws.ec2.SecurityGroup, list[SecurityGroupRule]]:
         """The instances' security group: only the load balancer gets in."""
@@ -134,47 +174,10 @@ class Variant(pulumi.ComponentResource):
             )
         return group, rules
 
-    def _launch(
-        self,
-        launch: Launch,
-        launchable: Launchable,
-        group: aws.ec2.SecurityGroup,
-        openings: list[SecurityGroupRule],
-    ) -> tuple[aws.lb.TargetGroupAttachment, ...]:
-        # Another type or another script means another instance: replaced, the new one before the old one leaves.
-        # Otherwise the provider would stop the running one. A newer default image is no reason to replace anything,
-        # but another architecture needs another image, so it is another instance by name.
-        image = launchable.image
-        key = f"{image.architecture}-" if image.architecture == "arm64" else ""
-        options = pulumi.ResourceOptions(
-            parent=self,
-            depends_on=openings,
-            replace_on_changes=["instanceType", "userData"],
-            ignore_changes=None if launch.ami else ["ami"],
-        )
-        attachments = []
-        for n, subnet in enumerate(launchable.subnets, 1):
-            instance = aws.ec2.Instance(
-                f"{self._name}-{key}{n}",
-                ami=image.id,
-                instance_type=launch.instance_type,
-                subnet_id=subnet.id,
-                vpc_security_group_ids=[group.id],
-                iam_instance_profile=launch.instance_profile,
-                key_name=launch.key_name,
-                user_data=launchable.user_data,
-                user_data_replace_on_change=True,
-                metadata_options={"http_endpoint": "enabled", "http_tokens": "required"},
-                # Without a size of ours the volume is as large as the image asks for.
-                root_block_device={"encrypted": True, "volume_type": "gp3", "volume_size": launch.root_volume_gb},
-                tags=tags_of(self._experiment, variant=self._variant, name=f"{self._name}-{n}"),
-                opts=options,
-            )
-            attachments.append(self._attach(str(n), instance.id))
-        return tuple(attachments)
-
 
 def _target_type(targets: Targets) -> str:
     if targets.external is not None:
         return targets.external
+    if targets.lambda_arn is not None:
+        return "lambda"
     return "ip" if targets.ip_addresses is not None else "instance"

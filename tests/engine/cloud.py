@@ -156,8 +156,8 @@ def logical(text: str) -> str:
 def layout_of(elb: Any) -> Mapping[str, Any]:
     """All that decides where a request goes, without the identifiers that AWS draws by chance.
 
-    ``listeners`` by port, ``rules`` by port and priority, ``groups`` by logical name with the ports of their targets.
-    A second group of the same name is under that name and its number, as ``abtest-a 2``.
+    ``listeners`` by port, ``rules`` by port and priority, ``groups`` by logical name with the ports of their targets, 0
+    for a function. A second group of the same name is under that name and its number, as ``abtest-a 2``.
     """
     groups: dict[str, Any] = {}
     for group in elb.describe_target_groups()["TargetGroups"]:
@@ -170,7 +170,7 @@ def layout_of(elb: Any) -> Mapping[str, Any]:
             **{key: group.get(key) for key in ("Port", "Protocol", "ProtocolVersion", "TargetType")},
             **{key: value for key, value in group.items() if "Health" in key or key == "Matcher"},
             "attributes": sorted((each["Key"], each["Value"]) for each in settings),
-            "targets": sorted(each["Target"]["Port"] for each in health),
+            "targets": sorted(each["Target"].get("Port", 0) for each in health),
         }
     keys = ("Protocol", "SslPolicy", "Certificates", "DefaultActions")
     found = {

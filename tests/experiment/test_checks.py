@@ -32,6 +32,16 @@ def redirect(to: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 LAUNCH = {"launch": {"instanceType": "t3.small"}}
+FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:ranker"
+
+
+def launching(**launch: Any) -> dict[str, Any]:
+    return with_a(targets={"launch": {"instanceType": "t3.small", **launch}})
+
+
+def invoking(arn: str = f"{FUNCTION}:7", **more: Any) -> dict[str, Any]:
+    return config(variants={"a": {"targets": {"lambdaArn": arn}, **more}, "b": VARIANT})
+
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no variant": (config(variants={}), "abtest:variants: there is no variant; a stack needs at least one"),
@@ -64,6 +74,67 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "slow start with the wrong algorithm": (
         with_a(slowStartSeconds=30), "abtest:variants.a.slowStartSeconds: slow start needs loadBalancing: round_robin",
+    ),
+    "min alone": (launching(min=2), "abtest:variants.a.targets.launch: min is given without max; an Auto Scaling group has both"),
+    "max alone": (launching(max=2), "abtest:variants.a.targets.launch: max is given without min"),
+    "min over max": (
+        launching(min=3, max=2, requestsPerTarget=100),
+        "abtest:variants.a.targets.launch.min: 3 is above the max of 2; lower it, or raise max",
+    ),
+    "count beside min and max": (
+        launching(min=2, max=2, count=2), "abtest:variants.a.targets.launch.count: 2 is for a fixed number of instances; take it out",
+    ),
+    "nothing to scale by": (
+        launching(min=1, max=2), "abtest:variants.a.targets.launch: nothing would scale it between 1 and 2; give requestsPerTarget",
+    ),
+    "something to scale by and nothing that scales": (
+        launching(requestsPerTarget=100),
+        "abtest:variants.a.targets.launch.requestsPerTarget: 100 is for an Auto Scaling group; give min and max too",
+    ),
+    "a grace period of single instances": (
+        launching(healthCheckGraceSeconds=60), "abtest:variants.a.targets.launch.healthCheckGraceSeconds: 60 is for an Auto Scaling group",
+    ),
+    "no instance at all": (launching(min=0, max=1), "abtest:variants.a.targets.launch.min: 0 is below 1"),
+    "too many instances": (launching(min=1, max=1001), "abtest:variants.a.targets.launch.max: 1001 is over 1000"),
+    "no request of an instance": (
+        launching(min=1, max=2, requestsPerTarget=0), "abtest:variants.a.targets.launch.requestsPerTarget: 0 is below 1",
+    ),
+    "no function": (invoking("ranker"), "abtest:variants.a.targets.lambdaArn: "),
+    "a function with a port": (
+        invoking(port=8080),
+        "abtest:variants.a.port: a Lambda function has no port (API CreateTargetGroup); take port out",
+    ),
+    "a function that is a server": (invoking(serving="vllm"), "abtest:variants.a.serving: a Lambda function has no port"),
+    "a function by HTTPS": (invoking(protocol="HTTPS"), "abtest:variants.a.protocol: a Lambda function is invoked without a protocol"),
+    "a function by gRPC": (invoking(protocolVersion="GRPC"), "abtest:variants.a.protocolVersion: a Lambda function is invoked without"),
+    "a function to choose from": (
+        invoking(loadBalancing="round_robin"), "abtest:variants.a.loadBalancing: a Lambda function is the one target of its group",
+    ),
+    "a function with anomalies": (
+        invoking(anomalyMitigation=True), "abtest:variants.a.anomalyMitigation: a Lambda function is the one target",
+    ),
+    "a function that drains": (
+        invoking(deregistrationDelaySeconds=5), "abtest:variants.a.deregistrationDelaySeconds: a Lambda function has no such attribute",
+    ),
+    "a function that starts slowly": (
+        invoking(slowStartSeconds=5), "abtest:variants.a.slowStartSeconds: a Lambda function has no such attribute",
+    ),
+    "a function that is checked on a port": (
+        invoking(healthCheck={"port": 80}), "abtest:variants.a.healthCheck.port: a Lambda function has no port",
+    ),
+    "a function that is checked by a protocol": (
+        invoking(healthCheck={"protocol": "HTTP"}), "abtest:variants.a.healthCheck.protocol: a Lambda function is invoked without",
+    ),
+    "a function elsewhere": (
+        invoking(f"{FUNCTION.replace('us-east-1', 'eu-west-1')}:7"),
+        "abtest:variants.a.targets.lambdaArn: the function is in eu-west-1, the stack in us-east-1; name one of us-east-1",
+    ),
+    "a function that nobody may be let invoke": (
+        invoking(f"{FUNCTION}:$LATEST"), "abtest:variants.a.targets.lambdaArn: AWS lets nobody be permitted to invoke $LATEST",
+    ),
+    "more healthy targets than a function is": (
+        invoking() | {"abtest:control": "b", "abtest:guardrails": {"minHealthy": 2}},
+        "abtest:guardrails.minHealthy: 2 is more than the one target that a Lambda function is, so a could never gain share",
     ),
     "no targets": (with_a(targets={}), "abtest:variants.a.targets: nothing is given; give exactly one of launch, instanceIds"),
     "two targets": (
@@ -225,6 +296,13 @@ def test_what_cannot_work_is_refused_with_place_value_limit_and_remedy(name: str
 
 
 DOUBTED: dict[str, tuple[dict[str, Any], str]] = {
+    "a function whose model may change": (
+        invoking(FUNCTION), f"warning: abtest:variants.a.targets.lambdaArn: without a version or an alias, the model changes under the experiment with every update of the function; name one, such as {FUNCTION}:1",
+    ),
+    "a function twice": (
+        config(variants={name: {"targets": {"lambdaArn": f"{FUNCTION}:7"}} for name in "ab"}),
+        f"warning: abtest:variants.b.targets: {FUNCTION}:7 answers for a too, so the two cannot be told apart",
+    ),
     "the same target in two variants": (
         config(variants={name: variant(targets={"instanceIds": ["i-0a"]}) for name in "ab"}),
         "warning: abtest:variants.b.targets: i-0a port 8080 answers for a too, so the two cannot be told apart",
@@ -285,6 +363,11 @@ def test_what_aws_leaves_open_or_may_be_a_mistake_is_a_warning(name: str) -> Non
         config(alarms={}),
         config(alarms={"maxErrorRate": 0, "minRequests": 1, "snsTopicArn": "arn:aws:sns:us-east-1:123456789012:a"}),
         with_a(targets={"launch": {"instanceType": "t3.small", "ami": "ami-0abc", "rootVolumeGb": 2}}),
+        launching(min=2, max=2),
+        launching(min=1, max=3, requestsPerTarget=100, healthCheckGraceSeconds=0, publicIp=True),
+        invoking(),
+        invoking(protocol="HTTP", healthCheck={"path": "/ok", "intervalSeconds": 300}),
+        invoking(f"{FUNCTION}:live") | {"abtest:guardrails": {"minHealthy": 2}},
         when(header={"X-A": ["b"], "x-a": ["c"]}, method=["GET", "HEAD"]),
         config(dns={"zone": "Example.com.", "name": "models.example.com", "weight": 0, "setIdentifier": "blue"}),
         config(variants={n: variant(port=p, targets={"instanceIds": ["i-0a"]}) for n, p in (("a", 80), ("b", 81))}),

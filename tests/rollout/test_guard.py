@@ -313,7 +313,7 @@ def test_a_listener_without_a_load_balancer_is_the_first_one() -> None:
 
 GROUP = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/abtest-b/1"
 ATTACHED = SimpleNamespace(new_outputs={"targetGroupArn": GROUP, "targetId": "i-1", "port": 8080.0})
-TARGET = {"TargetGroupArn": GROUP, "Targets": [{"Id": "i-1", "Port": 8080}]}
+TARGET: dict[str, Any] = {"TargetGroupArn": GROUP, "Targets": [{"Id": "i-1", "Port": 8080}]}
 
 
 def used_by(stub: Stubber, *balancers: str) -> None:
@@ -321,13 +321,18 @@ def used_by(stub: Stubber, *balancers: str) -> None:
     stub.add_response("describe_target_groups", found, {})
 
 
-def state(stub: Stubber, name: str) -> None:
-    found = {"TargetHealthDescriptions": [{"TargetHealth": {"State": name, "Description": "it fails"}}]}
-    stub.add_response("describe_target_health", found, TARGET)
+def state(stub: Stubber, *names: str, **more: str) -> None:
+    """The next answer: the state of each target."""
+    asked = TARGET if len(names) == 1 else {**TARGET, "Targets": [{"Id": f"i-{n}"} for n in range(len(names))]}
+    found = [
+        {"Target": target, "TargetHealth": {"State": name, "Description": "it fails", **more}}
+        for target, name in zip(asked["Targets"], names, strict=True)
+    ]
+    stub.add_response("describe_target_health", {"TargetHealthDescriptions": found}, asked)
 
 
-def attach() -> None:
-    asyncio.run(guarded().after_attach(ATTACHED))  # type: ignore[arg-type]
+def attach(made: Any = ATTACHED) -> None:
+    asyncio.run(guarded().after_attach(made))
 
 
 def test_a_new_target_of_a_group_in_use_is_waited_for(elbv2: Stubber) -> None:
@@ -351,3 +356,32 @@ def test_a_target_that_stays_unhealthy_stops_the_update(elbv2: Stubber, monkeypa
 def test_a_group_that_nobody_uses_yet_is_not_waited_for(elbv2: Stubber) -> None:
     used_by(elbv2)
     attach()
+
+
+def test_a_function_that_is_not_checked_is_not_waited_for(elbv2: Stubber) -> None:
+    used_by(elbv2, "lb")
+    state(elbv2, "unavailable", Reason="Target.HealthCheckDisabled")
+    attach()
+
+
+def test_every_instance_of_a_new_auto_scaling_group_is_waited_for(
+    elbv2: Stubber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients = {"elbv2": elbv2.client, "autoscaling": boto3.client("autoscaling", region_name="us-east-1")}
+    monkeypatch.setattr(session, "_client", lambda _session, _source, service: clients[service])
+    instances = [
+        {"InstanceId": f"i-{n}", "AvailabilityZone": "a", "LifecycleState": "InService", "HealthStatus": "Healthy",
+         "ProtectedFromScaleIn": False} for n in range(2)
+    ]  # fmt: skip
+    group = {
+        "AutoScalingGroupName": "abtest-b-1", "MinSize": 2, "MaxSize": 3, "DesiredCapacity": 2, "DefaultCooldown": 0,
+        "AvailabilityZones": ["a"], "HealthCheckType": "ELB", "CreatedTime": 0, "Instances": instances,
+    }  # fmt: skip
+    used_by(elbv2, "lb")
+    for names in (("initial", "initial"), ("healthy", "initial"), ("healthy", "healthy")):
+        state(elbv2, *names)
+    with Stubber(clients["autoscaling"]) as stub:
+        asked = {"AutoScalingGroupNames": ["abtest-b-1"]}
+        stub.add_response("describe_auto_scaling_groups", {"AutoScalingGroups": [group]}, asked)
+        attach(SimpleNamespace(new_outputs={"name": "abtest-b-1", "targetGroupArns": [GROUP]}))
+        stub.assert_no_pending_responses()

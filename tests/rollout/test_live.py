@@ -16,7 +16,7 @@ from abtest.experiment import Experiment, load_stack
 from abtest.local.clients import Clients
 from abtest.rollout.drift import drift
 from abtest.rollout.hidden import hide
-from abtest.rollout.live import Live, read_live
+from abtest.rollout.live import Health, Live, health_of, read_live
 from abtest.rollout.session import AwsError, client
 from abtest.routing import RoutingTable
 from tests.configs import VARIANT, config, experiment, rule, source
@@ -35,6 +35,20 @@ def test_what_was_just_deployed_is_what_the_stack_file_says(stack: str) -> None:
     assert [route.name for route in live.table.routes] == [
         *[None] * len(live.overrides), *(name for name, _ in declared.rules_in_order()), None,
     ]  # fmt: skip
+
+
+def test_a_function_that_is_not_checked_counts_as_healthy_and_what_leaves_does_not_count() -> None:
+    states: tuple[dict[str, str], ...] = (
+        {"State": "unavailable", "Reason": "Target.HealthCheckDisabled"},
+        {"State": "unavailable", "Reason": "Elb.InternalError"},
+        {"State": "unhealthy", "Reason": "Target.Timeout"},
+        {"State": "healthy"},
+        {"State": "draining"},
+    )
+    with client(source(config()), "elbv2") as elbv2, Stubber(elbv2) as stub:
+        found = [{"Target": {"Id": "x"}, "TargetHealth": state} for state in states]
+        stub.add_response("describe_target_health", {"TargetHealthDescriptions": found}, {"TargetGroupArn": "arn"})
+        assert health_of(elbv2, "arn") == Health(2, 4)
 
 
 # Which listener -------------------------------------------------------------------------------------------------------

@@ -126,6 +126,7 @@ def alarm(request: pytest.FixtureRequest) -> Callable[..., bool]:
 LIMITS = Alarms(max_error_rate=0.01, max_p99_seconds=0.5, min_requests=100)
 WATCHES = {
     **{watch.name: watch for watch in of_variant("b", LIMITS, has_share=True)},
+    "function": of_variant("b", LIMITS, has_share=True, is_function=True)[0],
     "load balancer": of_load_balancer(LIMITS),
 }
 
@@ -144,6 +145,12 @@ def test_failures_of_more_than_the_allowed_share_set_it_off(alarm: Callable[...,
     assert alarm("errors", requests=[1000] * 3, errors=[11] * 3)
     assert not alarm("errors", requests=[1000] * 3, errors=[10] * 3)
     assert not alarm("errors", requests=[1000] * 3, errors=[None] * 3)
+
+
+def test_what_a_function_fails_with_counts_beside_what_it_answers(alarm: Callable[..., bool]) -> None:
+    assert alarm("function", requests=[1000] * 3, errors=[5] * 3, failed=[6] * 3)
+    assert alarm("function", requests=[1000] * 3, errors=[None] * 3, failed=[11] * 3)
+    assert not alarm("function", requests=[1000] * 3, errors=[5] * 3, failed=[5] * 3)
 
 
 def test_two_failures_of_three_requests_do_not(alarm: Callable[..., bool]) -> None:

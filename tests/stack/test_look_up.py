@@ -72,6 +72,13 @@ def test_zones_that_do_not_offer_an_instance_type_are_named(monkeypatch: pytest.
     )
 
 
+def test_an_image_of_an_auto_scaling_group_that_does_not_exist_is_named() -> None:
+    """Its launch template has to say what the image calls its root device."""
+    assert refusal(config(**launch(ami="ami-0abc", min=1, max=1)), assume=False) == [
+        "abtest:variants.a.targets.launch.instanceType: t3.small cannot be started: image ami-0abc: Your query returned no results"
+    ]
+
+
 def test_an_address_outside_the_vpc_and_the_private_ranges_is_refused() -> None:
     keys = config(weights={"a": 1}, variants={"a": variant(targets={"ipAddresses": ["8.8.8.8"]})})
     assert refusal(keys) == [

@@ -31,7 +31,7 @@ __all__ = ["check"]
 def check(experiment: Experiment, report: Report, folder: FilePath, region: str | None) -> None:
     """Report every problem between the values of ``experiment``; files it names are looked for in ``folder``."""
     check_split(experiment, report)
-    check_variants(experiment, report, folder)
+    check_variants(experiment, report, folder, region)
     check_rules(experiment, report)
     check_network(experiment, report)
     check_listener(experiment, report, region)

@@ -8,15 +8,17 @@ from collections.abc import Iterable
 from pathlib import Path as FilePath
 
 from abtest.experiment import limits
+from abtest.experiment.checks.function import check_function
+from abtest.experiment.checks.launch import check_launch
 from abtest.experiment.checks.values import check_unique
 from abtest.experiment.limits import TARGET_NETWORKS
 from abtest.experiment.problems import Path, Report
-from abtest.experiment.types import Experiment, Launch, Secret, Targets, Variant
+from abtest.experiment.types import Experiment, Secret, Targets, Variant
 
 __all__ = ["check_variants"]
 
 
-def check_variants(experiment: Experiment, report: Report, folder: FilePath) -> None:
+def check_variants(experiment: Experiment, report: Report, folder: FilePath, region: str | None) -> None:
     if len(experiment.variants) > limits.TARGET_GROUPS:
         report.error(
             ("variants",),
@@ -33,17 +35,24 @@ def check_variants(experiment: Experiment, report: Report, folder: FilePath) -> 
             )
         if variant.target_port == 0 and variant.targets.lambda_arn is None and not report.holds_broken((*path, "port")):
             report.error((*path, "port"), "missing; give the port that the model server listens on, or serving")
+        if variant.targets.lambda_arn is not None:
+            check_function(experiment, variant, variant.targets.lambda_arn, report, path, region)
         _check_health(variant, report, (*path, "healthCheck"))
         _check_protocol(experiment, variant, report, path)
         _check_slow_start(variant, report, path)
         _check_targets(experiment, variant, report, (*path, "targets"), folder)
-        for target in (*(variant.targets.instance_ids or ()), *(variant.targets.ip_addresses or ())):
+        for target in _named(variant.targets):
             other = seen.setdefault((target, variant.target_port), name)
             if other != name and not isinstance(target, Secret):
+                port = f" port {variant.target_port}" if variant.target_port else ""
                 report.warning(
-                    (*path, "targets"),
-                    f"{target} port {variant.target_port} answers for {other} too, so the two cannot be told apart",
+                    (*path, "targets"), f"{target}{port} answers for {other} too, so the two cannot be told apart"
                 )
+
+
+def _named(targets: Targets) -> tuple[str, ...]:
+    """What exists already."""
+    return targets.instance_ids or targets.ip_addresses or ((targets.lambda_arn,) if targets.lambda_arn else ())
 
 
 def _check_health(variant: Variant, report: Report, path: Path) -> None:
@@ -109,7 +118,7 @@ def _check_targets(experiment: Experiment, variant: Variant, report: Report, pat
     if targets.ip_addresses:
         _check_addresses(experiment, targets.ip_addresses, report, (*path, "ipAddresses"))
     if targets.launch:
-        _check_launch(variant, targets.launch, report, (*path, "launch"), folder)
+        check_launch(variant, targets.launch, report, (*path, "launch"), folder)
 
 
 def _kinds(targets: Targets) -> Iterable[tuple[str, object]]:
@@ -159,61 +168,3 @@ def _check_addresses(experiment: Experiment, addresses: tuple[str, ...], report:
         )
     elif 6 in versions and experiment.network.ip_address_type == "ipv4":
         report.error(path, "IPv6 targets need abtest:network.ipAddressType: dualstack (API CreateTargetGroup)")
-
-
-def _check_launch(variant: Variant, launch: Launch, report: Report, path: Path, folder: FilePath) -> None:
-    size = launch.root_volume_gb
-    if launch.ami is None and size is not None and size < limits.DEFAULT_IMAGE_SIZE:
-        report.error(
-            (*path, "rootVolumeGb"),
-            f"{size} is below {limits.DEFAULT_IMAGE_SIZE} GiB, the size of the default image (Amazon Linux 2023)",
-        )
-    if launch.user_data_file is None:
-        _check_sample_server(variant, report, path)
-        return
-    where = (*path, "userDataFile")
-    if isinstance(launch.user_data_file, Secret) or report.is_broken(where):
-        return
-    file = folder / launch.user_data_file
-    try:
-        data = file.read_bytes()
-        data.decode()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        report.error(where, f"{launch.user_data_file} cannot be read from the project folder: {why}")
-        return
-    if len(data) > limits.USER_DATA.high:
-        report.error(
-            where,
-            f"{launch.user_data_file} has {len(data)} bytes, at most {limits.USER_DATA.high} are allowed "
-            f"({limits.USER_DATA.source}); let the script fetch the rest",
-        )
-    elif not data.strip():
-        report.error(where, f"{launch.user_data_file} is empty, so no model server would start")
-    elif not data.startswith(
-        (b"#!", b"#cloud-config", b"#include", b"Content-Type:", b"MIME-Version:", b"## template:")
-    ):
-        report.warning(
-            where,
-            f"{launch.user_data_file} starts with neither #! nor #cloud-config, so cloud-init would not run it "
-            "(EC2 guide, user data)",
-        )
-
-
-def _check_sample_server(variant: Variant, report: Report, path: Path) -> None:
-    """Without ``userDataFile`` the sample model server runs, which knows one port and plain HTTP/1.1."""
-    wants = []
-    if variant.protocol != "HTTP":
-        wants.append(f"protocol {variant.protocol}")
-    if variant.protocol_version != "HTTP1":
-        wants.append(f"protocolVersion {variant.protocol_version}")
-    if variant.health_check.port not in {"traffic-port", variant.target_port}:
-        wants.append(f"a health check on port {variant.health_check.port}")
-    if (variant.health_check.protocol or "HTTP") != "HTTP":
-        wants.append(f"a health check by {variant.health_check.protocol}")
-    if wants:
-        report.error(
-            path,
-            f"the sample model server speaks HTTP/1.1 on port {variant.target_port} alone, this variant asks for "
-            f"{' and '.join(wants)}; give userDataFile, a script that starts your model server",
-        )

@@ -29,13 +29,15 @@ class HealthCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class TargetGroup:
-    """``targets`` are the registered ids, each with its port."""
+    """``targets`` are the registered ids, each with its port; a Lambda function has port 0. ``health_check`` is None
+    where it is switched off.
+    """
 
     arn: str
     variant: str
     protocol_version: str
     algorithm: str
-    health_check: HealthCheck
+    health_check: HealthCheck | None
     targets: tuple[tuple[str, int], ...]
 
 
@@ -86,20 +88,24 @@ def _listener(given: Mapping[str, Any], described: Mapping[str, Any]) -> Listene
 
 def _group(given: Mapping[str, Any], described: Mapping[str, Any]) -> TargetGroup:
     arn = given["TargetGroupArn"]
-    targets = tuple((t["Target"]["Id"], t["Target"]["Port"]) for t in described["TargetHealth"][arn])
+    targets = tuple((t["Target"]["Id"], t["Target"].get("Port", 0)) for t in described["TargetHealth"][arn])
     return TargetGroup(
         arn=arn,
         variant=described["Tags"][arn]["abtest:variant"],
-        protocol_version=given["ProtocolVersion"],
+        protocol_version=given.get("ProtocolVersion", "HTTP1"),
         algorithm=described["Attributes"][arn]["load_balancing.algorithm.type"],
         # Without a target there is somebody else who registers one (targets: external); here it is assumed.
         targets=targets or (("external", given["Port"]),),
-        health_check=HealthCheck(
-            path=given["HealthCheckPath"],
-            interval=given["HealthCheckIntervalSeconds"],
-            timeout=given["HealthCheckTimeoutSeconds"],
-            healthy_threshold=given["HealthyThresholdCount"],
-            unhealthy_threshold=given["UnhealthyThresholdCount"],
-            matcher=given["Matcher"].get("HttpCode") or given["Matcher"]["GrpcCode"],
-        ),
+        health_check=_health_check(given) if given["HealthCheckEnabled"] else None,
+    )
+
+
+def _health_check(given: Mapping[str, Any]) -> HealthCheck:
+    return HealthCheck(
+        path=given["HealthCheckPath"],
+        interval=given["HealthCheckIntervalSeconds"],
+        timeout=given["HealthCheckTimeoutSeconds"],
+        healthy_threshold=given["HealthyThresholdCount"],
+        unhealthy_threshold=given["UnhealthyThresholdCount"],
+        matcher=given["Matcher"].get("HttpCode") or given["Matcher"]["GrpcCode"],
     )

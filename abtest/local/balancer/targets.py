@@ -10,7 +10,7 @@ from typing import Final, Literal
 import aiohttp
 from yarl import URL
 
-from abtest.local.balancer.deployed import TargetGroup
+from abtest.local.balancer.deployed import HealthCheck, TargetGroup
 
 __all__ = ["Group", "Target"]
 
@@ -30,14 +30,13 @@ class Target:
         self.failure: str | None = None
         self._streak = 0
 
-    def checked(self, *, passed: bool, group: TargetGroup) -> bool:
+    def checked(self, *, passed: bool, check: HealthCheck) -> bool:
         """Take a check's result. Returns whether the state changed.
 
         A new target is healthy after one passed check. Source: ALB guide, "Health checks for target groups".
         """
         wanted: State = "healthy" if passed else "unhealthy"
         self._streak = 0 if wanted == self.state else self._streak + 1
-        check = group.health_check
         needed = check.healthy_threshold if passed else check.unhealthy_threshold
         if wanted == self.state or (self._streak < needed and not (passed and self.state == "initial")):
             return False
@@ -80,40 +79,41 @@ class Group:
         return random.choice([target for target in able if target.outstanding == fewest])  # noqa: S311 no secret
 
     async def check(self, session: aiohttp.ClientSession) -> None:
-        """Check every target once."""
-        if self.deployed.protocol_version == "HTTP1":
-            await asyncio.gather(*(self._check(session, target) for target in self.targets))
+        """Check every target once, if health checks are on."""
+        check = self.deployed.health_check
+        if check and self.deployed.protocol_version == "HTTP1":
+            await asyncio.gather(*(self._check(session, target, check) for target in self.targets))
 
     async def keep_checking(self, session: aiohttp.ClientSession) -> None:
-        while True:
-            await asyncio.sleep(self.deployed.health_check.interval)
+        while check := self.deployed.health_check:
+            await asyncio.sleep(check.interval)
             await self.check(session)
 
-    async def _check(self, session: aiohttp.ClientSession, target: Target) -> None:
+    async def _check(self, session: aiohttp.ClientSession, target: Target, check: HealthCheck) -> None:
         is_new = target.state == "initial"
-        target.failure = failure = await self._failure(session, target)
-        if target.checked(passed=failure is None, group=self.deployed) and (failure or not is_new):
+        target.failure = failure = await _failure(session, target, check)
+        if target.checked(passed=failure is None, check=check) and (failure or not is_new):
             why = f": {failure}" if failure else ""
             self._on_change(f"{self.deployed.variant}: target {target.id} at {target.url} is {target.state}{why}")
 
-    async def _failure(self, session: aiohttp.ClientSession, target: Target) -> str | None:
-        """Why a check did not pass; None if it did."""
-        check = self.deployed.health_check
-        try:
-            async with (
-                asyncio.timeout(check.timeout),
-                session.get(
-                    URL(target.url + check.path, encoded=True),
-                    headers={"User-Agent": "ELB-HealthChecker/2.0", "Connection": "close"},
-                    allow_redirects=False,
-                ) as answer,
-            ):
-                return None if check.passes(answer.status) else f"{check.path} answers {answer.status}"
-        except TimeoutError:
-            return f"{check.path} does not answer within {check.timeout} s"
-        except aiohttp.ClientConnectorError as error:
-            return f"cannot connect ({error.strerror})"
-        except aiohttp.ClientResponseError:
-            return f"{check.path} answers something that is not HTTP"
-        except (aiohttp.ClientError, OSError) as error:
-            return str(error)
+
+async def _failure(session: aiohttp.ClientSession, target: Target, check: HealthCheck) -> str | None:
+    """Why a check did not pass; None if it did."""
+    try:
+        async with (
+            asyncio.timeout(check.timeout),
+            session.get(
+                URL(target.url + check.path, encoded=True),
+                headers={"User-Agent": "ELB-HealthChecker/2.0", "Connection": "close"},
+                allow_redirects=False,
+            ) as answer,
+        ):
+            return None if check.passes(answer.status) else f"{check.path} answers {answer.status}"
+    except TimeoutError:
+        return f"{check.path} does not answer within {check.timeout} s"
+    except aiohttp.ClientConnectorError as error:
+        return f"cannot connect ({error.strerror})"
+    except aiohttp.ClientResponseError:
+        return f"{check.path} answers something that is not HTTP"
+    except (aiohttp.ClientError, OSError) as error:
+        return str(error)

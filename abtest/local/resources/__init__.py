@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from abtest.local.clients import Clients, Inputs
-from abtest.local.resources import cloudwatch, ec2, load_balancing, other, s3
+from abtest.local.resources import autoscaling, cloudwatch, ec2, functions, load_balancing, other, s3
 from abtest.local.resources.making import Created, Makers
 
 __all__ = ["CREATE", "RegexConditions", "create"]
@@ -15,6 +15,8 @@ RegexConditions = dict[str, list[dict[str, Any]]]
 
 CREATE: Makers = {
     **ec2.MAKERS,
+    **autoscaling.MAKERS,
+    **functions.MAKERS,
     **load_balancing.MAKERS,
     **cloudwatch.MAKERS,
     **s3.MAKERS,

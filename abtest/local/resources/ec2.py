@@ -56,18 +56,22 @@ def _egress_rule(aws: Clients, _: str, inputs: Inputs) -> Created:
 def _instance(aws: Clients, _: str, inputs: Inputs) -> Created:
     inputs.take("userDataReplaceOnChange")  # concerns replacement, which does not happen here
     metadata, root = inputs.take("metadataOptions", {}), inputs.take("rootBlockDevice", {})
-    profile = inputs.take("iamInstanceProfile")
+    profile, public_ip = inputs.take("iamInstanceProfile"), inputs.take("associatePublicIpAddress")
+    subnet, groups = inputs.take("subnetId"), inputs.take("vpcSecurityGroupIds")
+    place = {"SubnetId": subnet, "SecurityGroupIds": groups}
+    if public_ip is not None:  # said of the network interface, which then is said whole
+        interface = {"DeviceIndex": 0, "SubnetId": subnet, "Groups": groups, "AssociatePublicIpAddress": public_ip}
+        place = {"NetworkInterfaces": [interface]}
     instance = aws.ec2.run_instances(
         MinCount=1,
         MaxCount=1,
         **inputs.some(
             ImageId="ami",
             InstanceType="instanceType",
-            SubnetId="subnetId",
-            SecurityGroupIds="vpcSecurityGroupIds",
             KeyName="keyName",
             UserData="userData",
         ),
+        **place,
         **({"IamInstanceProfile": {"Name": profile}} if profile else {}),
         MetadataOptions={"HttpTokens": metadata.get("httpTokens"), "HttpEndpoint": metadata.get("httpEndpoint")},
         BlockDeviceMappings=[

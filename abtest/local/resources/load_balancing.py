@@ -17,7 +17,7 @@ def _target_group(aws: Clients, name: str, inputs: Inputs) -> Created:
     version = inputs.take("protocolVersion")
     group = aws.elbv2.create_target_group(
         Name=physical_name(name),
-        ProtocolVersion=version,
+        **({"ProtocolVersion": version} if version else {}),
         **inputs.some(
             Port="port",
             Protocol="protocol",
@@ -27,8 +27,7 @@ def _target_group(aws: Clients, name: str, inputs: Inputs) -> Created:
         ),
         HealthCheckEnabled=health["enabled"],
         HealthCheckPath=health["path"],
-        HealthCheckPort=health["port"],
-        HealthCheckProtocol=health["protocol"],
+        **Inputs("health check", health).some(HealthCheckPort="port", HealthCheckProtocol="protocol"),
         HealthCheckIntervalSeconds=health["interval"],
         HealthCheckTimeoutSeconds=health["timeout"],
         HealthyThresholdCount=health["healthyThreshold"],
@@ -37,16 +36,16 @@ def _target_group(aws: Clients, name: str, inputs: Inputs) -> Created:
         Tags=tag_list(inputs.take("tags")),
     )["TargetGroups"][0]
     arn = group["TargetGroupArn"]
-    # moto takes a delay of 3600 s for too long; AWS allows it (API TargetGroupAttribute).
-    delay = min(int(inputs.take("deregistrationDelay")), 3599)
-    aws.elbv2.modify_target_group_attributes(
-        TargetGroupArn=arn,
-        Attributes=[
-            {"Key": "deregistration_delay.timeout_seconds", "Value": str(delay)},
-            {"Key": "slow_start.duration_seconds", "Value": str(inputs.take("slowStart"))},
-            {"Key": "load_balancing.algorithm.type", "Value": inputs.take("loadBalancingAlgorithmType")},
-        ],
-    )
+    attributes = {
+        "deregistration_delay.timeout_seconds": inputs.take("deregistrationDelay"),
+        "slow_start.duration_seconds": inputs.take("slowStart"),
+        "load_balancing.algorithm.type": inputs.take("loadBalancingAlgorithmType"),
+    }
+    if attributes["deregistration_delay.timeout_seconds"] == 3600:
+        # moto takes a delay of 3600 s for too long; AWS allows it (API TargetGroupAttribute).
+        attributes["deregistration_delay.timeout_seconds"] = 3599
+    if given := [{"Key": key, "Value": str(value)} for key, value in attributes.items() if value is not None]:
+        aws.elbv2.modify_target_group_attributes(TargetGroupArn=arn, Attributes=given)
     return arn, {"arn": arn, "arnSuffix": arn.split(":")[-1], "name": group["TargetGroupName"]}
 
 

@@ -1,15 +1,16 @@
 """What a change replaces: the load balancer, target groups and launched instances.
 
 Which inputs replace a resource: pulumi_aws ``lb.LoadBalancer``, ``lb.TargetGroup`` and ``ec2.Instance`` (ForceNew in
-hashicorp/terraform-provider-aws), and ``replace_on_changes`` in ``abtest.stack.variant``. A volume grows in place, and
-a key pair or image that the file no longer names stays. Where AWS would have to be asked (which subnets do these tags
-find?), a replacement is not certain.
+hashicorp/terraform-provider-aws), and ``replace_on_changes`` in ``abtest.stack.launch``. A volume grows in place, and
+a key pair or image that the file no longer names stays. AWS replaces the instances of an Auto Scaling group when its
+launch template has another version (``abtest.stack.autoscaling``). Where AWS would have to be asked (which subnets do
+these tags find?), a replacement is not certain.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from abtest.experiment.types import Launch, Network, Targets, Variant
 from abtest.rollout.diff.version import Version
@@ -22,13 +23,16 @@ Reason = tuple[str, bool]
 
 @dataclass(frozen=True, kw_only=True)
 class Replacement:
-    """``count`` resources of one kind: "load balancer", "target group" or "instance"; ``why`` holds key paths."""
+    """``count`` resources of one kind ("load balancer", "target group" or "instance"), or more where that is not
+    ``exact``; ``why`` holds key paths.
+    """
 
     what: str
     why: tuple[str, ...]
     certain: bool
     variant: str | None = None
     count: int = 1
+    exact: bool = True
 
 
 def replacements(before: Version, after: Version) -> tuple[Replacement, ...]:
@@ -49,17 +53,23 @@ def _replacements(before: Version, after: Version) -> Iterator[Replacement]:
         starts, started = new.targets.launch, old.targets.launch
         if starts is not None and started is not None:
             own = [*_launch(f"{path}.targets.launch", started, starts), *_script(path, name, before, after)]
-            if reasons := [*moved, *own, *_subnets(was.network, now.network)]:
-                yield _made("instance", reasons, variant=name, count=min(started.count, starts.count))
+            elsewhere = [] if starts.scales else _subnets(was.network, now.network)
+            if reasons := [*moved, *own, *elsewhere]:
+                yield _instances(name, started, starts, reasons)
 
 
-def _made(what: str, reasons: list[Reason], variant: str | None = None, count: int = 1) -> Replacement:
+def _instances(variant: str, before: Launch, after: Launch, reasons: list[Reason]) -> Replacement:
+    """Of single instances those that both sides have, of an Auto Scaling group however many there are."""
+    count = before.min or (before.count if after.scales else min(before.count, after.count))
+    return replace(_made("instance", reasons, variant), count=count, exact=before.min == before.max)
+
+
+def _made(what: str, reasons: list[Reason], variant: str | None = None) -> Replacement:
     return Replacement(
         what=what,
         why=tuple(path for path, _ in reasons),
         certain=any(certain for _, certain in reasons),
         variant=variant,
-        count=count,
     )
 
 
@@ -97,7 +107,9 @@ def _group(path: str, before: Variant, after: Variant) -> list[Reason]:
 
 
 def _types(targets: Targets) -> tuple[str, str]:
-    """Target type and address type of the group."""
+    """Target type and address type of the group; of a Lambda function itself, since a group holds one."""
+    if targets.lambda_arn is not None:
+        return "lambda", targets.lambda_arn
     addresses = targets.ip_addresses
     return (
         targets.external or ("instance" if addresses is None else "ip"),
@@ -106,12 +118,24 @@ def _types(targets: Targets) -> tuple[str, str]:
 
 
 def _launch(path: str, before: Launch, after: Launch) -> list[Reason]:
+    if before.scales != after.scales:
+        return _differs(f"{path}.min", before.min, after.min)
     reasons = _differs(f"{path}.instanceType", before.instance_type, after.instance_type)
-    if after.key_name is not None:
-        reasons += _differs(f"{path}.keyName", before.key_name, after.key_name)
     if after.ami is not None:
         # Where no image was named, it was the newest of its day, which may be the very one that is named now.
         reasons += _differs(f"{path}.ami", before.ami, after.ami, certain=before.ami is not None)
+    if after.scales:  # whatever the launch template says
+        return [
+            *reasons,
+            *_differs(f"{path}.keyName", before.key_name, after.key_name),
+            *_differs(f"{path}.instanceProfile", before.instance_profile, after.instance_profile),
+            *_differs(f"{path}.rootVolumeGb", before.root_volume_gb, after.root_volume_gb),
+            *_differs(f"{path}.publicIp", before.public_ip, after.public_ip),
+        ]
+    if after.key_name is not None:
+        reasons += _differs(f"{path}.keyName", before.key_name, after.key_name)
+    if after.public_ip is not None:  # where it was not said, the subnet may have said the same
+        reasons += _differs(f"{path}.publicIp", before.public_ip, after.public_ip, certain=before.public_ip is not None)
     return reasons
 
 

@@ -11,6 +11,7 @@ from abtest.rollout.diff.wording import (
     MAIN,
     action_words,
     called,
+    is_one,
     listed,
     replacement_words,
     setting_words,
@@ -57,8 +58,8 @@ def _clauses(effect: Effect) -> Iterator[str]:
     for doubt in ("", "perhaps "):
         replaced = [found for found in effect.replaced if found.certain == (not doubt)]
         if replaced:
-            is_one = len(replaced) == 1 and replaced[0].count == 1
-            yield f"{listed(list(map(replacement_words, replaced)))} {'is' if is_one else 'are'} {doubt}replaced"
+            is_single = len(replaced) == 1 and is_one(replaced[0])
+            yield f"{listed(list(map(replacement_words, replaced)))} {'is' if is_single else 'are'} {doubt}replaced"
     said = "abtest:stickinessSeconds"
     others = [setting for setting in effect.settings if setting.path != said and not effect.is_told(setting)]
     if len(others) == 1:

@@ -18,6 +18,7 @@ __all__ = [
     "action_words",
     "called",
     "client_words",
+    "is_one",
     "listed",
     "replacement_words",
     "request_words",
@@ -124,8 +125,15 @@ def replacement_words(found: Replacement) -> str:
     """What is replaced: the target group of b, 2 instances of b."""
     if found.variant is None:
         return f"the {found.what}"
-    counted = f"the {found.what}" if found.what == "target group" else f"{found.count} {found.what}s"
-    return f"{counted.removesuffix('s') if found.count == 1 else counted} of {found.variant}"
+    if found.what == "target group":
+        return f"the {found.what} of {found.variant}"
+    return (
+        f"{found.count}{'' if found.exact else ' or more'} {found.what}{'s' * (not is_one(found))} of {found.variant}"
+    )
+
+
+def is_one(found: Replacement) -> bool:
+    return found.count == 1 and found.exact
 
 
 def update_words(updates: Updates) -> str:

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from abtest.experiment import Experiment
 from abtest.experiment.problems import Path, Report
-from abtest.experiment.types import Variant
+from abtest.experiment.types import Launch, Variant
 from abtest.stack.look_up.ask import NotFoundError, ask
 from abtest.stack.look_up.network import Subnet
 
@@ -22,14 +22,19 @@ __all__ = ["Image", "Launchable", "find_launchables", "sample_user_data", "sprea
 
 
 class Image(Struct, frozen=True):
-    """A machine image. ``architecture`` is None for an image that the config names."""
+    """A machine image. ``architecture`` is None for an image that the config names; ``root_device`` is Amazon Linux's
+    unless asked for.
+    """
 
     id: str
     architecture: str | None = None
+    root_device: str = "/dev/xvda"
 
 
 class Launchable(Struct, frozen=True):
-    """What the instances of a variant start with; ``subnets`` holds one for each of them."""
+    """What the instances of a variant start with. ``subnets`` holds one for each of them, or all that fit for an Auto
+    Scaling group.
+    """
 
     image: Image
     subnets: tuple[Subnet, ...]
@@ -57,13 +62,13 @@ def find_launchables(
                 report.error(path, f"{launch.instance_type} is in none of the zones {zones}; it is offered in {there}")
             if not fitting:
                 continue
-            image = Image(launch.ami) if launch.ami else image_for(launch.instance_type)
+            image = _own_image(launch.ami, launch) if launch.ami else image_for(launch.instance_type)
         except NotFoundError as error:
             report.error(path, f"{launch.instance_type} cannot be started: {error}")
             continue
         script = launch.user_data_file
         user_data = (folder / script).read_text(encoding="utf-8") if script else sample_user_data(name, variant)
-        found[name] = Launchable(image, spread(name, launch.count, fitting), user_data)
+        found[name] = Launchable(image, fitting if launch.scales else spread(name, launch.count, fitting), user_data)
     return found
 
 
@@ -82,6 +87,17 @@ def spread(variant: str, count: int, subnets: tuple[Subnet, ...]) -> tuple[Subne
         used[best.id] += 1
         chosen.append(best)
     return tuple(chosen)
+
+
+def _own_image(ami: str, launch: Launch) -> Image:
+    """An image that the config names. Only a launch template has to name its root device."""
+    if not launch.scales:
+        return Image(ami)
+    try:
+        found = ask(lambda: aws.ec2.get_ami(filters=[{"name": "image-id", "values": [ami]}]))
+    except NotFoundError as error:
+        raise NotFoundError(f"image {ami}: {error}") from error
+    return Image(ami, root_device=found.root_device_name)
 
 
 _IMAGE_PARAMETER = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{}"

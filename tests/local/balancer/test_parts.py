@@ -142,11 +142,11 @@ def test_an_answer_without_its_body_tells_the_length() -> None:
 def _states(results: str, healthy: int, unhealthy: int) -> str:
     """The state after each result: of "+" and "-"."""
     check = replace(HEALTH, healthy_threshold=healthy, unhealthy_threshold=unhealthy)
-    target, deployed = Target("i-1", "http://127.0.0.1:1"), group("a", health_check=check)
+    target = Target("i-1", "http://127.0.0.1:1")
     states = []
     for result in results:
         before = target.state
-        assert target.checked(passed=result == "+", group=deployed) == (target.state != before)
+        assert target.checked(passed=result == "+", check=check) == (target.state != before)
         states.append(target.state[0])
     return "".join(states)
 

@@ -10,6 +10,7 @@ import pytest
 
 from abtest.local import Deployment, Resource, deploy
 from abtest.rollout.diff.effect import Effect, compare
+from abtest.rollout.diff.summary import summary
 from abtest.rollout.diff.version import Version
 from tests.configs import VARIANT, config, experiment, rule, variant
 
@@ -190,6 +191,65 @@ def test_another_region_replaces_everything() -> None:
     found = compare(version({}, elsewhere={"aws:region": "a"}), version({}, elsewhere={"aws:region": "b"}))
     assert {r.what for r in found.replaced if r.certain} == {"load balancer", "target group", "instance"}
     assert found.settings[0].path == "aws:region"
+
+
+# Auto Scaling groups and functions: AWS replaces what the engine does not see -------------------------------------------
+
+SCALED = {"count": None, "min": 2, "max": 5, "requestsPerTarget": 100}
+FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:ranker"
+
+
+def scaled(**changes: Any) -> Version:
+    return version(variants(**launched(**SCALED | changes)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"instanceType": "t3.large"}, {"keyName": "k"}, {"instanceProfile": "p"}, {"rootVolumeGb": 50}, {"publicIp": True},
+        {"ami": "ami-0b"},
+    ],
+)  # fmt: skip
+def test_another_launch_template_replaces_every_instance(change: dict[str, Any]) -> None:
+    (found,) = compare(scaled(), scaled(**change)).replaced
+    assert (found.what, found.variant, found.certain) == ("instance", "a", True)
+    assert found.why == (f"abtest:variants.a.targets.launch.{next(iter(change))}",)
+    assert summary(compare(scaled(), scaled(**change))).startswith("2 or more instances of a are replaced")
+
+
+@pytest.mark.parametrize(
+    "change", [{"min": 1}, {"requestsPerTarget": 50}, {"healthCheckGraceSeconds": 9}, {"ami": None}]
+)
+def test_what_only_the_group_says_replaces_none(change: dict[str, Any]) -> None:
+    assert not compare(scaled(), scaled(**change)).replaced
+
+
+def test_other_subnets_are_for_the_next_instances_of_a_group() -> None:
+    before, after = (
+        version({"network": network} | variants(**launched(**SCALED))) for network in ({}, {"subnetTags": {"x": "y"}})
+    )
+    assert not compare(before, after).replaced
+
+
+def test_an_auto_scaling_group_in_place_of_instances_replaces_them_and_back() -> None:
+    single = version(variants(**launched(count=3)))
+    there, back = compare(single, scaled(instanceType="t3.large")), compare(scaled(), single)
+    assert [found.why for found in there.replaced] == [("abtest:variants.a.targets.launch.min",)]
+    assert summary(there).startswith("3 instances of a are replaced")
+    assert summary(back).startswith("2 or more instances of a are replaced")
+
+
+def test_a_public_address_that_was_the_subnets_to_give_may_be_the_same() -> None:
+    unsaid, said, other = (version(variants(**launched(publicIp=ip))) for ip in (None, True, False))
+    assert [r.certain for r in compare(unsaid, said).replaced] == [False]
+    assert [r.certain for r in compare(said, other).replaced] == [True]
+    assert not compare(said, unsaid).replaced
+
+
+def test_another_function_is_another_group() -> None:
+    before, after = (version(variants(c={"targets": {"lambdaArn": f"{FUNCTION}:{number}"}})) for number in (1, 2))
+    (found,) = compare(before, after).replaced
+    assert (found.what, found.variant, found.why) == ("target group", "c", ("abtest:variants.c.targets",))
 
 
 def test_clients_of_a_replaced_group_are_chosen_anew() -> None:

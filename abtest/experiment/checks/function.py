@@ -1,0 +1,76 @@
+"""Lambda functions as targets: what AWS has for addresses alone is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from abtest.experiment.problems import Path, Report
+from abtest.experiment.types import Experiment, HealthCheck, Secret, Variant
+
+__all__ = ["check_function"]
+
+
+_NO_PORT = "has no port (API CreateTargetGroup)"
+_NO_PROTOCOL = "is invoked without a protocol (API CreateTargetGroup)"
+_ALONE = "is the one target of its group, so there is none to choose (API TargetGroupAttribute)"
+_NO_ATTRIBUTE = "has no such attribute (API TargetGroupAttribute)"
+
+#: What is said of targets with an address -> why not of a function. Defaults may be written out.
+_OF_ADDRESSES = {
+    "port": _NO_PORT,
+    "serving": _NO_PORT,
+    "protocol": _NO_PROTOCOL,
+    "protocol_version": _NO_PROTOCOL,
+    "load_balancing": _ALONE,
+    "anomaly_mitigation": _ALONE,
+    "deregistration_delay_seconds": _NO_ATTRIBUTE,
+    "slow_start_seconds": _NO_ATTRIBUTE,
+}
+
+
+def check_function(
+    experiment: Experiment, variant: Variant, arn: str, report: Report, path: Path, region: str | None
+) -> None:
+    _refuse((variant, Variant(targets=variant.targets)), _OF_ADDRESSES, report, path)
+    check = (variant.health_check, HealthCheck())
+    _refuse(check, {"port": _NO_PORT, "protocol": _NO_PROTOCOL}, report, (*path, "healthCheck"))
+    rails = experiment.guardrails
+    if rails and rails.require_healthy and rails.min_healthy > 1 and path[-1] != experiment.control:
+        report.error(
+            ("guardrails", "minHealthy"),
+            f"{rails.min_healthy} is more than the one target that a Lambda function is, so {path[-1]} could never "
+            "gain share; take 1",
+        )
+    where = (*path, "targets", "lambdaArn")
+    if not isinstance(arn, Secret) and not report.is_broken(where):
+        _check_arn(arn, report, where, region)
+
+
+def _refuse(given_and_usual: tuple[Struct, Struct], why: Mapping[str, str], report: Report, path: Path) -> None:
+    given, usual = given_and_usual
+    keys = dict(zip(given.__struct_fields__, given.__struct_encode_fields__, strict=True))
+    for name, reason in why.items():
+        if getattr(given, name) != getattr(usual, name):
+            report.error((*path, keys[name]), f"a Lambda function {reason}; take {keys[name]} out")
+
+
+def _check_arn(arn: str, report: Report, where: Path, region: str | None) -> None:
+    _, _, _, there, _, _, _, *qualifier = arn.split(":")
+    if region is not None and there != region:
+        report.error(
+            where,
+            f"the function is in {there}, the stack in {region}; name one of {region} (ALB guide lambda-functions)",
+        )
+    elif qualifier == ["$LATEST"]:
+        report.error(
+            where,
+            "AWS lets nobody be permitted to invoke $LATEST (Lambda API AddPermission); name a version or an alias",
+        )
+    elif not qualifier:
+        report.warning(
+            where,
+            "without a version or an alias, the model changes under the experiment with every update of the function; "
+            f"name one, such as {arn}:1",
+        )

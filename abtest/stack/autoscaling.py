@@ -1,0 +1,123 @@
+"""An Auto Scaling group of a variant, and what it scales by."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+import pulumi
+import pulumi_aws as aws
+
+from abtest.experiment import Experiment
+from abtest.experiment.types import Launch
+from abtest.stack.launch import of_architecture
+from abtest.stack.load_balancer import Front
+from abtest.stack.look_up import Launchable
+from abtest.stack.tags import tags_of
+
+__all__ = ["launch_group", "scale_by_requests", "template_of"]
+
+
+def template_of(
+    variant: str,
+    experiment: Experiment,
+    launch: Launch,
+    launchable: Launchable,
+    security_group: aws.ec2.SecurityGroup,
+    opts: pulumi.ResourceOptions,
+) -> aws.ec2.LaunchTemplate:
+    # As with single instances, a newer default image is no reason to replace any: it is for the next template.
+    image = launchable.image
+    kept = None if launch.ami else ["imageId", "blockDeviceMappings[0].deviceName"]
+    public_ip = None if launch.public_ip is None else str(launch.public_ip).lower()
+    return aws.ec2.LaunchTemplate(
+        of_architecture(f"abtest-{variant}", launchable),
+        image_id=image.id,
+        instance_type=launch.instance_type,
+        iam_instance_profile={"name": launch.instance_profile} if launch.instance_profile else None,
+        key_name=launch.key_name,
+        user_data=base64.b64encode(launchable.user_data.encode()).decode(),
+        metadata_options={"http_endpoint": "enabled", "http_tokens": "required", "http_put_response_hop_limit": 1},
+        block_device_mappings=[
+            {
+                "device_name": image.root_device,
+                "ebs": {"encrypted": "true", "volume_type": "gp3", "volume_size": launch.root_volume_gb},
+            }
+        ],
+        network_interfaces=[
+            {
+                "device_index": 0,
+                "associate_public_ip_address": public_ip,
+                "security_groups": [security_group.id],
+                "delete_on_termination": "true",
+            }
+        ],
+        tags=tags_of(experiment, variant=variant),
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=kept)),
+    )
+
+
+def launch_group(
+    variant: str,
+    experiment: Experiment,
+    launch: Launch,
+    launchable: Launchable,
+    template: aws.ec2.LaunchTemplate,
+    target_group: aws.lb.TargetGroup,
+    opts: pulumi.ResourceOptions,
+) -> aws.autoscaling.Group:
+    """A group that registers its instances itself. It counts as created once `min` of them are in service, so what
+    forwards to the target group comes after that. Not once the load balancer calls them healthy: before anything
+    forwards to them, it does not check them.
+    """
+    name = f"abtest-{variant}"
+    return aws.autoscaling.Group(
+        name,
+        min_size=launch.min,
+        max_size=launch.max,  # the desired number in between is left to scaling
+        vpc_zone_identifiers=[subnet.id for subnet in launchable.subnets],
+        target_group_arns=[target_group.arn],
+        health_check_type="ELB",
+        health_check_grace_period=launch.health_check_grace_seconds,
+        # By its number: with $Latest a refresh could not be rolled back (Auto Scaling API RefreshPreferences).
+        launch_template={"id": template.id, "version": template.latest_version.apply(str)},
+        # Both said as 100, a new instance is in service before an old one leaves, one after the other (same).
+        instance_refresh={
+            "strategy": "Rolling",
+            "preferences": {"min_healthy_percentage": 100, "max_healthy_percentage": 100, "auto_rollback": True},
+        },
+        # The template says no tags of instances: other tags would be another version, and so other instances.
+        tags=[
+            {"key": key, "value": value, "propagate_at_launch": True}
+            for key, value in tags_of(experiment, variant=variant, name=name).items()
+        ],
+        opts=opts,
+    )
+
+
+def scale_by_requests(
+    variant: str,
+    requests: int,
+    group: aws.autoscaling.Group,
+    target_group: aws.lb.TargetGroup,
+    front: Front,
+    parent: pulumi.Resource,
+    after: Sequence[pulumi.Resource],
+) -> aws.autoscaling.Policy:
+    """So many instances that each has about as many requests a minute. AWS counts requests of a target group that its
+    load balancer forwards to, no sooner: it comes after what forwards.
+    """
+    label = pulumi.Output.concat(front.arn_suffix, "/", target_group.arn_suffix)
+    return aws.autoscaling.Policy(
+        f"abtest-{variant}",
+        autoscaling_group_name=group.name,
+        policy_type="TargetTrackingScaling",
+        target_tracking_configuration={
+            "predefined_metric_specification": {
+                "predefined_metric_type": "ALBRequestCountPerTarget",
+                "resource_label": label,
+            },
+            "target_value": requests,
+        },
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=after),
+    )
