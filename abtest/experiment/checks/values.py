@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from abtest.experiment.problems import Path, Report
 from abtest.experiment.types import Secret
 
-__all__ = ["check_cidr", "check_unique"]
+__all__ = ["check_cidr", "check_region", "check_unique"]
 
 _CIDR = re.compile(r"(?P<address>[0-9a-fA-F.:]+)(?P<prefix>/\d+)?")
 
@@ -41,3 +41,12 @@ def check_unique(values: Sequence[str], report: Report, path: Path) -> None:
         if key in seen:
             report.error((*path, n), f"{value} stands twice; take one out")
         seen.add(key)
+
+
+def check_region(arn: str, region: str | None, what: str, report: Report, path: Path) -> None:
+    """What an ARN names is in the stack's region, unless it is of no region (IAM) or neither is known here."""
+    if isinstance(arn, Secret) or report.is_broken(path):
+        return
+    there = arn.split(":")[3]
+    if there and region and there != region:
+        report.error(path, f"the {what} is in {there}, the stack in {region}; it must be in the load balancer's region")

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path as FilePath
 
 from abtest.experiment import limits
+from abtest.experiment.checks.serving import check_serving
 from abtest.experiment.checks.values import check_unique
 from abtest.experiment.limits import TARGET_NETWORKS
 from abtest.experiment.problems import Path, Report
@@ -31,11 +32,11 @@ def check_variants(experiment: Experiment, report: Report, folder: FilePath) -> 
                 path,
                 'its target group\'s name would hold "--", which AWS may refuse; use single hyphens, inside the name',
             )
-        if variant.target_port == 0 and variant.targets.lambda_arn is None and not report.holds_broken((*path, "port")):
-            report.error((*path, "port"), "missing; give the port that the model server listens on, or serving")
+        check_serving(variant, report, path)
         _check_health(variant, report, (*path, "healthCheck"))
         _check_protocol(experiment, variant, report, path)
         _check_slow_start(variant, report, path)
+        _check_anomaly_mitigation(variant, report, path)
         _check_targets(experiment, variant, report, (*path, "targets"), folder)
         for target in (*(variant.targets.instance_ids or ()), *(variant.targets.ip_addresses or ())):
             other = seen.setdefault((target, variant.target_port), name)
@@ -90,6 +91,15 @@ def _check_slow_start(variant: Variant, report: Report, path: Path) -> None:
             where,
             f"slow start needs loadBalancing: round_robin, this variant has {variant.load_balancing} "
             "(ALB guide edit-target-group-attributes)",
+        )
+
+
+def _check_anomaly_mitigation(variant: Variant, report: Report, path: Path) -> None:
+    if variant.anomaly_mitigation and variant.load_balancing != "weighted_random":
+        report.error(
+            (*path, "anomalyMitigation"),
+            f"needs loadBalancing: weighted_random, this variant has {variant.load_balancing} "
+            "(API TargetGroupAttribute)",
         )
 
 
