@@ -19,6 +19,7 @@ from abtest.stack.look_up import Surroundings
 from abtest.stack.network import Network
 from abtest.stack.routing import Routing
 from abtest.stack.variant import Variant
+from abtest.stack.waf import Firewall
 
 __all__ = ["build"]
 
@@ -38,12 +39,14 @@ def build(experiment: Experiment, surroundings: Surroundings, hooks: Hooks | Non
         exports["access_logs_bucket"] = access_logs.bucket
     load_balancer = LoadBalancer(NAME, experiment, surroundings, network, access_logs)
     routing = Routing(NAME, experiment, network, load_balancer, variants, forwarded)
+    before_clients: list[pulumi.Resource] = [routing.listener, *routing.certificates, *routing.rules]
+    if experiment.waf is not None:
+        before_clients.append(Firewall(f"{NAME}-waf", experiment.waf, load_balancer).association)
     salt = random.RandomId(f"{NAME}-salt", byte_length=8, keepers={"experiment": experiment.experiment})
     alb = load_balancer.load_balancer
     host: pulumi.Input[str] = alb.dns_name
     if experiment.dns is not None and surroundings.zone_id is not None:
-        after = [routing.listener, *routing.rules]
-        record = Record(f"{NAME}-dns", experiment.dns, surroundings.zone_id, experiment, load_balancer, after)
+        record = Record(f"{NAME}-dns", experiment.dns, surroundings.zone_id, experiment, load_balancer, before_clients)
         exports["fqdn"] = record.fqdn
         host = alb.dns_name if record.fqdn.startswith("*") else record.fqdn
     if routing.override_token is not None:

@@ -7,14 +7,14 @@ place, never a second rule on a priority that is still taken (PriorityInUse).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
 from abtest.experiment import Experiment
-from abtest.experiment.types import Override, Rule
+from abtest.experiment.types import Override, ResponseHeaders, Rule
 from abtest.stack.actions import conditions, fixed_response, forward, header_condition, redirect
 from abtest.stack.hooks import Binding
 from abtest.stack.load_balancer import LoadBalancer
@@ -34,6 +34,7 @@ class Routing(pulumi.ComponentResource):
     """The listener with the main split as its default action, its rules, and the redirect of port 80."""
 
     listener: aws.lb.Listener
+    certificates: tuple[aws.lb.ListenerCertificate, ...]
     rules: tuple[aws.lb.ListenerRule, ...]
     override_token: pulumi.Output[str] | None
 
@@ -52,6 +53,7 @@ class Routing(pulumi.ComponentResource):
         self._load_balancer_arn = load_balancer.load_balancer.arn
         self._arns = {variant: component.target_group.arn for variant, component in variants.items()}
         self.listener = self._main_listener()
+        self.certificates = tuple(map(self._certificate, sorted(experiment.listener.certificate_arns)))
         self.override_token = None
         overrides: list[aws.lb.ListenerRule] = []
         if experiment.override is not None:
@@ -81,9 +83,18 @@ class Routing(pulumi.ComponentResource):
             certificate_arn=listener.certificate_arn,
             ssl_policy=listener.policy,
             default_actions=[split],
+            **_header_inputs(listener.response_headers),
             # Also written here: the control and what is held, so that no other stack file can say otherwise.
             tags=tags_of(experiment, control=experiment.control, held=experiment.held),
             opts=self._after(experiment.weights, *self._network.ingress, *self._network.egress),
+        )
+
+    def _certificate(self, arn: str) -> aws.lb.ListenerCertificate:
+        return aws.lb.ListenerCertificate(
+            f"certificate-{arn.rpartition('/')[2]}",
+            listener_arn=self.listener.arn,
+            certificate_arn=arn,
+            opts=pulumi.ResourceOptions(parent=self),
         )
 
     def _redirect_listener(self) -> None:
@@ -100,7 +111,7 @@ class Routing(pulumi.ComponentResource):
                 {"type": "redirect", "redirect": {"protocol": "HTTPS", "port": str(port), "status_code": "HTTP_301"}}
             ],
             tags=tags_of(self._experiment),
-            opts=self._after((), self.listener, *self.rules),
+            opts=self._after((), self.listener, *self.certificates, *self.rules),
         )
 
     def _rule(self, name: str, rule: Rule) -> aws.lb.ListenerRule:
@@ -157,3 +168,15 @@ class Routing(pulumi.ComponentResource):
                 )
             )
         return rules
+
+
+def _header_inputs(headers: ResponseHeaders | None) -> dict[str, Any]:
+    """The listener's inputs for response headers, whose names follow from the headers'. A header that is not named is
+    left as it is: to the provider an empty text is no change (hashicorp/terraform-provider-aws 42513).
+    """
+    if headers is None:
+        return {}
+    return {
+        "routing_http_response_server_enabled": headers.server,
+        **{f"routing_http_response_{name}_header_value": value for name, value in headers.values.items()},
+    }
