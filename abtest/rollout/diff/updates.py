@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import replace
+
 from abtest.experiment import Experiment
 from abtest.experiment.types import Rule
 from abtest.rollout.diff.settings import resolved
@@ -58,7 +60,8 @@ def _resources(version: Version | None, new_groups: Collection[str] = ()) -> dic
 def _each(experiment: Experiment, new_groups: Collection[str]) -> Iterator[tuple[str, Any]]:
     listener, tags = experiment.listener, (experiment.experiment, dict(experiment.tags))
     sticky = experiment.stickiness_seconds
-    yield f"listener-{listener.listens_on}", (listener, _forward(experiment.weights, sticky, new_groups), tags)
+    alone = replace(listener, certificate_arns=())  # further certificates are resources of their own
+    yield f"listener-{listener.listens_on}", (alone, _forward(experiment.weights, sticky, new_groups), tags)
     if override := experiment.override:
         for variant, priority in experiment.override_priorities.items():
             when = (override.header, override.secret, variant)
