@@ -486,6 +486,10 @@ SMALLEST_SUBNET_PREFIX = 27
 #: What the default image, Amazon Linux 2023, needs of a root volume, in GiB.
 DEFAULT_IMAGE_SIZE = 8
 
+#: Healthy targets below which anomalies are not looked for. Source: ALB guide load-balancer-target-groups, "Automatic
+#: Target Weights".
+ANOMALY_TARGETS = 3
+
 #: Target groups a load balancer, fixed. Source: ALB guide load-balancer-limits.
 TARGET_GROUPS = 100
 

@@ -290,6 +290,10 @@ DOUBTED: dict[str, tuple[dict[str, Any], str]] = {
         config(network={"internal": True, "ipAddressType": "dualstack", "ingressCidrs": ["::/0"]}),
         "warning: abtest:network.ipAddressType: AWS may refuse dualstack with internal: true",
     ),
+    "anomaly mitigation for too few targets": (
+        with_a(anomalyMitigation=True, loadBalancing="weighted_random", targets={"instanceIds": ["i-0a", "i-0b"]}),
+        "warning: abtest:variants.a.anomalyMitigation: does nothing for 2 targets: anomalies are looked for among 3 healthy ones or more",
+    ),
     "HSTS over plain HTTP": (
         config(listener={"responseHeaders": {"strictTransportSecurity": "max-age=300"}}),
         "warning: abtest:listener.responseHeaders.strictTransportSecurity: browsers heed it over HTTPS alone (RFC 6797, section 8.1)",

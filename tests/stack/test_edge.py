@@ -187,6 +187,15 @@ def test_ipv6_reaches_from_the_name_to_the_targets(edge: Deployment) -> None:
     assert {"2001:db8:0:1::20/128", "2001:db8:0:2::20/128"} <= spoken
 
 
+def test_a_load_balancer_may_do_without_public_ipv4() -> None:
+    network = {"vpcId": "vpc-0abc", "ipAddressType": "dualstack-without-public-ipv4", "ingressCidrs": ["::/0"]}
+    found = deploy(config(network=network, dns={"zone": "example.com", "name": "m.example.com"}))
+    balancer = found.of_type("aws:lb/loadBalancer:LoadBalancer")["abtest"].inputs
+    assert balancer["ipAddressType"] == "dualstack-without-public-ipv4"
+    assert {r.inputs["cidrIpv6"] for r in found.of_type("IngressRule").values()} == {"::/0"}
+    assert "abtest-dns-aaaa" in found.of_type(":Record")
+
+
 # Anomaly mitigation -----------------------------------------------------------------------------------------------
 
 

@@ -75,9 +75,9 @@ def _load_balancer(aws: Clients, name: str, inputs: Inputs) -> Created:
     balancer = aws.elbv2.create_load_balancer(
         Name=physical_name(name),
         Scheme="internal" if inputs.take("internal") else "internet-facing",
-        **inputs.some(
-            Subnets="subnets", SecurityGroups="securityGroups", Type="loadBalancerType", IpAddressType="ipAddressType"
-        ),
+        # moto knows no dualstack-without-public-ipv4, which is dualstack with fewer addresses.
+        IpAddressType=inputs.take("ipAddressType").removesuffix("-without-public-ipv4"),
+        **inputs.some(Subnets="subnets", SecurityGroups="securityGroups", Type="loadBalancerType"),
         Tags=tag_list(inputs.take("tags")),
     )["LoadBalancers"][0]
     arn = balancer["LoadBalancerArn"]
