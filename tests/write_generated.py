@@ -1,5 +1,5 @@
-"""Write what is generated from the types (make schema): ``abtest.schema.json``, the reference in docs/config.md, and the
-schemas of what commands print, in docs/schemas.
+"""Write what is generated (make schema): ``abtest.schema.json``, the reference in docs/config.md, the schemas of what
+commands print, in docs/schemas, and the model servers in docs/serving.md.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from abtest.experiment.schema import reference, schema
+from abtest.experiment.serving import PRESETS
 from abtest.readout.readout import Readout
 from abtest.rollout.ramp import Event
 from abtest.rollout.status import Status
@@ -38,10 +39,23 @@ def main() -> None:
     _write(ROOT / "abtest.schema.json", schema())
     for name in PRINTED:
         _write(printed_file(name), printed_schema(name))
-    guide = ROOT / "docs" / "config.md"
-    between = re.compile(r"(<!-- reference: .*?-->\n).*?(<!-- end of reference -->)", re.DOTALL)
-    made = between.sub(lambda match: f"{match[1]}\n{reference()}\n{match[2]}", guide.read_text())
-    guide.write_text(made)
+    _write_between("reference", ROOT / "docs" / "config.md", reference())
+    _write_between("presets", ROOT / "docs" / "serving.md", presets())
+
+
+def presets() -> str:
+    """The model servers that are known by name, as a Markdown table."""
+    rows = [
+        f"| `{name}` | {found.port} | `{found.health_path}` | {found.grpc_port or ''} | {found.source} |"
+        for name, found in PRESETS.items()
+    ]
+    return "\n".join(["| `serving` | port | health path | port of gRPC | source |", "|-|-|-|-|-|", *rows]) + "\n"
+
+
+def _write_between(name: str, guide: Path, made: str) -> None:
+    """Put a part between its marks in a guide."""
+    between = re.compile(rf"(<!-- {name}: .*?-->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+    guide.write_text(between.sub(lambda match: f"{match[1]}\n{made}\n{match[2]}", guide.read_text()))
 
 
 def _write(file: Path, made: dict[str, Any]) -> None:

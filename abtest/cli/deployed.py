@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.tree import Tree
 
+    from abtest.experiment.types import Variant
     from abtest.local import Deployment, Resource
 
 __all__ = ["show_deployment"]
@@ -104,7 +105,7 @@ def _variants(deployment: Deployment) -> RenderableType:
     experiment = deployment.experiment
     split = shares_of(experiment.weights)
     numbers = frozenset({"weight", "share", "targets", "port"})
-    table = columns("variant", "state", "weight", "share", "targets", "port", right=numbers)
+    table = columns("variant", "state", "weight", "share", "targets", "port", "health check", right=numbers)
     groups = deployment.of_type(":TargetGroup")
     for name, variant in experiment.variants.items():
         targets = deployment.described["TargetHealth"][groups[f"abtest-{name}"].id]
@@ -115,8 +116,16 @@ def _variants(deployment: Deployment) -> RenderableType:
             percent(split[name]) if name in split else "-",
             "external" if variant.targets.external else str(len(targets)),
             str(variant.target_port or "-"),
+            _health(variant),
         )
     return table
+
+
+def _health(variant: Variant) -> str:
+    """What a target is asked, and with ``serving`` whose preset that is."""
+    health = variant.health
+    port = "" if health.port in {"traffic-port", variant.target_port} else f"port {health.port} "
+    return f"{port}{health.path}{f' ({variant.serving})' if variant.serving else ''}"
 
 
 def _outputs(deployment: Deployment) -> RenderableType:

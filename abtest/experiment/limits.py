@@ -169,6 +169,12 @@ RULE_WILDCARDS_SURE = 5
 RULES = Length(
     what="rules a load balancer", high=100, unit="rules", source="ALB guide load-balancer-limits (adjustable)"
 )
+CERTIFICATES = Length(
+    what="further certificates a load balancer",
+    high=25,
+    unit="certificates",
+    source="ALB guide load-balancer-limits (adjustable)",
+)
 CONDITION_VALUE = Length(what="condition value", high=128, unit="characters", source="API RuleCondition")
 RESPONSE_BODY = Length(
     what="body of a fixed response", high=1024, unit="characters", source="API FixedResponseActionConfig"
@@ -336,7 +342,30 @@ RESPONSE_HEADER = Shape(
     pattern=r"^[ -~]+$",
     longest=1024,
     says="visible ASCII characters",
-    source="ALB guide, HTTP header modification",
+    source="ALB guide header-modification: at most 1 KB",
+)
+HSTS = Shape(
+    what="Strict-Transport-Security",
+    # Directives in any order, max-age among them.
+    pattern=r"""^(?=(.*; *)?[Mm][Aa][Xx]-[Aa][Gg][Ee] *= *("?)\d+\2 *(;|$))[ -~]+$""",
+    longest=1024,
+    says="directives with max-age=SECONDS, such as max-age=31536000; includeSubDomains",
+    source="RFC 6797, section 6.1",
+)
+CORS_ORIGIN = Shape(
+    what="Access-Control-Allow-Origin",
+    pattern=r"^(\*|null|[a-z][a-z0-9+.-]*://[^\s/,]+)$",
+    longest=1024,
+    says="* or one origin such as https://app.example.com, without a path",
+    source="Fetch standard, CORS protocol",
+)
+_METHODS = "(GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH)"
+CORS_METHODS = Shape(
+    what="Access-Control-Allow-Methods",
+    pattern=rf"^(\*|{_METHODS}(, *{_METHODS})*)$",
+    longest=1024,
+    says="* or methods such as GET, POST",
+    source="Fetch standard, CORS protocol",
 )
 FRAME_OPTIONS = Shape(
     what="X-Frame-Options",
@@ -463,6 +492,10 @@ SMALLEST_SUBNET_PREFIX = 27
 
 #: What the default image, Amazon Linux 2023, needs of a root volume, in GiB.
 DEFAULT_IMAGE_SIZE = 8
+
+#: Healthy targets below which anomalies are not looked for. Source: ALB guide load-balancer-target-groups, "Automatic
+#: Target Weights".
+ANOMALY_TARGETS = 3
 
 #: Target groups a load balancer, fixed. Source: ALB guide load-balancer-limits.
 TARGET_GROUPS = 100

@@ -15,24 +15,48 @@ Server = Literal[
 
 
 class Preset(Struct, frozen=True, kw_only=True):
-    """What a model server does unless it is told otherwise, over HTTP/1.1."""
+    """What a model server does unless it is told otherwise: its port and health path for HTTP/1.1, and its port for
+    gRPC where one is documented.
+
+    gRPC servers have no health path here: a load balancer sees the status of a call alone, and the standard health
+    service answers OK also when it says NOT_SERVING (gRPC, "GRPC Health Checking Protocol").
+    """
 
     port: int
     health_path: str
+    grpc_port: int | None = None
     source: str
 
 
 PRESETS: Mapping[Server, Preset] = {
-    "vllm": Preset(port=8000, health_path="/health", source="vLLM, OpenAI-Compatible Server"),
-    "triton": Preset(port=8000, health_path="/v2/health/ready", source="Triton Inference Server, Quickstart"),
-    "torchserve": Preset(port=8080, health_path="/ping", source="TorchServe, Inference API"),
-    "tf-serving": Preset(
-        port=8501, health_path="/v1/models/model", source="TensorFlow Serving, RESTful API; with Docker"
+    "vllm": Preset(port=8000, health_path="/health", source="vLLM, Using Kubernetes"),
+    "triton": Preset(
+        port=8000, health_path="/v2/health/ready", grpc_port=8001, source="Triton Inference Server, Quickstart"
     ),
-    "kserve-v2": Preset(port=8080, health_path="/v2/health/ready", source="KServe, Open Inference Protocol"),
+    "torchserve": Preset(
+        port=8080, health_path="/ping", grpc_port=7070, source="TorchServe, Inference API; TorchServe gRPC API"
+    ),
+    # The image's default for MODEL_NAME is "model". The status answers 200 as soon as the model is known.
+    "tf-serving": Preset(
+        port=8501,
+        health_path="/v1/models/model",
+        grpc_port=8500,
+        source="TensorFlow Serving, RESTful API, Model status; Dockerfile of tensorflow/serving",
+    ),
+    "kserve-v2": Preset(
+        port=8080,
+        health_path="/v2/health/ready",
+        grpc_port=8081,
+        source="KServe, Open Inference Protocol, Server Ready; kserve.ModelServer",
+    ),
     "mlflow": Preset(port=5000, health_path="/ping", source="MLflow, Deploy MLflow Model as a Local Inference Server"),
-    "bentoml": Preset(port=3000, health_path="/readyz", source="BentoML, Services"),
-    "ray-serve": Preset(port=8000, health_path="/-/healthz", source="Ray Serve, Monitor Your Application"),
+    "bentoml": Preset(port=3000, health_path="/readyz", source="BentoML, bentoml serve; routes of its BaseAppFactory"),
+    "ray-serve": Preset(
+        port=8000,
+        health_path="/-/healthz",
+        grpc_port=9000,
+        source="Ray Serve, Deploy on Kubernetes; Set Up a gRPC Service",
+    ),
     "sagemaker": Preset(
         port=8080, health_path="/ping", source="SageMaker guide, Custom Inference Code with Hosting Services"
     ),

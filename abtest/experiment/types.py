@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from abtest.experiment import limits
 from abtest.experiment.serving import PRESETS, Server
@@ -285,7 +285,10 @@ class Variant(Section, frozen=True, kw_only=True):
     @property
     def target_port(self) -> int:
         """The port of the targets; 0 for a Lambda function, which has none."""
-        return self.port or (PRESETS[self.serving].port if self.serving else 0)
+        if self.port or self.serving is None:
+            return self.port or 0
+        preset = PRESETS[self.serving]
+        return (preset.grpc_port or 0) if self.protocol_version == "GRPC" else preset.port
 
     @property
     def is_checked(self) -> bool:
@@ -437,28 +440,41 @@ class Split(Section, frozen=True, kw_only=True):
     when: Annotated[When, Meta(description="Which requests take the split; at least one condition.")]
 
 
-#: A response header that the load balancer sets; empty takes none away and sets none.
-HeaderText = Annotated[str, limits.RESPONSE_HEADER.meta("The header's value.")]
+HeaderText = Annotated[str, limits.RESPONSE_HEADER.meta("A response header's value.")]
 
 
 class ResponseHeaders(Section, frozen=True, kw_only=True):
-    """Response headers that the load balancer sets, in place of what a model server says."""
+    """Response headers that the load balancer sets, in place of what a model server says. A header that is taken out
+    here stays as it was on the load balancer (docs/edge.md says how to take it away).
+    """
 
     strict_transport_security: (
-        Annotated[HeaderText, Meta(description="HSTS, such as `max-age=31536000; includeSubDomains`.")] | None
+        Annotated[str, limits.HSTS.meta("HSTS, such as `max-age=31536000`; `max-age=0` ends it.")] | None
     ) = None
     content_security_policy: Annotated[HeaderText, Meta(description="CSP.")] | None = None
     x_content_type_options: Annotated[Literal["nosniff"], Meta(description="No guessing of types.")] | None = None
     x_frame_options: Annotated[str, limits.FRAME_OPTIONS.meta("Who may show answers in a frame.")] | None = None
-    access_control_allow_origin: Annotated[HeaderText, Meta(description="CORS: one origin, or `*`.")] | None = None
-    access_control_allow_methods: Annotated[HeaderText, Meta(description="CORS: methods.")] | None = None
+    access_control_allow_origin: (
+        Annotated[str, limits.CORS_ORIGIN.meta("CORS: from where scripts may ask; one origin, or `*`.")] | None
+    ) = None
+    access_control_allow_methods: Annotated[str, limits.CORS_METHODS.meta("CORS: methods.")] | None = None
     access_control_allow_headers: Annotated[HeaderText, Meta(description="CORS: request headers.")] | None = None
-    access_control_allow_credentials: Annotated[Literal["true"], Meta(description="CORS: cookies.")] | None = None
+    access_control_allow_credentials: Annotated[bool, Meta(description="CORS: cookies may be sent along.")] = False
     access_control_expose_headers: Annotated[HeaderText, Meta(description="CORS: response headers.")] | None = None
     access_control_max_age: Annotated[int, limits.CORS_AGE.meta("CORS: how long a preflight answer holds.")] | None = (
         None
     )
-    server: Annotated[bool, Meta(description="The header `Server: awselb/2.0` in answers.")] = True
+    server: Annotated[bool, Meta(description="`Server: awselb/2.0` in the load balancer's own answers.")] = True
+
+    @property
+    def values(self) -> Mapping[str, str]:
+        """The headers that are set; names as AWS's listener attributes have them: ``x_frame_options``."""
+        found = {name: value for name, value in asdict(self).items() if name != "server"}
+        return {
+            name: "true" if value is True else str(value)
+            for name, value in found.items()
+            if value is not None and value is not False
+        }
 
 
 class Listener(Section, frozen=True, kw_only=True):
@@ -478,7 +494,7 @@ class Listener(Section, frozen=True, kw_only=True):
     ) = None
     certificate_arns: Annotated[
         tuple[Annotated[str, limits.CERTIFICATE.meta("A certificate.")], ...],
-        Meta(description="Further certificates, chosen by the name that a client asks for (SNI)."),
+        Meta(description="Further certificates: clients get the one for the name they ask for (SNI)."),
     ] = ()
     ssl_policy: (
         Annotated[str, limits.SSL_POLICY.meta(f"Security policy. Default: `{limits.RECOMMENDED_SSL_POLICY}`.")] | None
@@ -488,7 +504,7 @@ class Listener(Section, frozen=True, kw_only=True):
         | None
     ) = None
     response_headers: (
-        Annotated[ResponseHeaders, Meta(description="Headers of every response; none are touched when absent.")] | None
+        Annotated[ResponseHeaders, Meta(description="Response headers that it sets; none when absent.")] | None
     ) = None
 
     @property

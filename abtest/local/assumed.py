@@ -20,9 +20,12 @@ def create_assumed(aws: Clients, experiment: Experiment) -> tuple[str, ...]:
     if arn := experiment.listener.arn:
         made.append(_listener(aws, arn))
     made += [*_images(aws, experiment), *_functions(aws, experiment)]
-    if arn := experiment.listener.certificate_arn:
+    for arn in filter(None, (experiment.listener.certificate_arn, *experiment.listener.certificate_arns)):
         _certificate(aws, arn)
         made.append(f"certificate {arn}")
+    if experiment.waf:
+        _web_acl(aws, experiment.waf.web_acl_arn)
+        made.append(f"web ACL {experiment.waf.web_acl_arn}")
     if experiment.access_logs and (bucket := experiment.access_logs.bucket):
         aws.s3.create_bucket(Bucket=bucket, **location(aws.region))
         made.append(f"bucket {bucket}")
@@ -169,6 +172,20 @@ def _certificate(aws: Clients, arn: str) -> None:
     made = aws.acm.request_certificate(DomainName="example.com")["CertificateArn"]
     certificates = acm_backends[ACCOUNT][aws.region]._certificates  # noqa: SLF001 moto has no public way
     certificates[arn] = certificates.pop(made)
+
+
+def _web_acl(aws: Clients, arn: str) -> None:
+    """As with certificates."""
+    from moto.wafv2.models import wafv2_backends
+
+    made = aws.wafv2.create_web_acl(
+        Name="assumed",
+        Scope="REGIONAL",
+        DefaultAction={"Allow": {}},
+        VisibilityConfig={"SampledRequestsEnabled": False, "CloudWatchMetricsEnabled": False, "MetricName": "assumed"},
+    )["Summary"]["ARN"]
+    web_acls = wafv2_backends[ACCOUNT][aws.region].wacls
+    web_acls[arn] = web_acls.pop(made)
 
 
 def _zone(aws: Clients, name: str, *, is_private: bool) -> None:

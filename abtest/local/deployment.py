@@ -87,11 +87,13 @@ def deploy(
 
 
 def _refuse_unreadable(experiment: Experiment) -> None:
-    """Most encrypted texts pass through as they are; of addresses, more must be known than that there is one."""
+    """Most encrypted texts pass through as they are; not those that resources are named by."""
     addresses = [a for variant in experiment.variants.values() for a in variant.targets.ip_addresses or ()]
-    if any(isinstance(text, Secret) for text in (*addresses, *experiment.network.ingress_cidrs)):
+    names = (*addresses, *experiment.network.ingress_cidrs, *experiment.listener.certificate_arns)
+    if any(isinstance(text, Secret) for text in names):
         raise DeployError(
-            "encrypted addresses (ipAddresses, ingressCidrs) cannot be deployed here: only Pulumi decrypts"
+            "encrypted addresses and further certificates (ipAddresses, ingressCidrs, certificateArns) cannot be "
+            "deployed here: only Pulumi decrypts"
         )
 
 
@@ -124,6 +126,7 @@ def _describe(aws: Clients, regex: RegexConditions) -> dict[str, Any]:
             b["LoadBalancerArn"]: elb.describe_load_balancer_attributes(LoadBalancerArn=b["LoadBalancerArn"])
             for b in balancers
         },
+        **{ls["ListenerArn"]: elb.describe_listener_attributes(ListenerArn=ls["ListenerArn"]) for ls in listeners},
         **{arn: elb.describe_target_group_attributes(TargetGroupArn=arn) for arn in arns},
     }
     return {

@@ -14,7 +14,8 @@ also appends a line for each prediction, {"trace_id": "Root=1-...", "score": 0.7
 it later: POST /feedback {"trace_id": "Root=1-...", "correct": 1}. `abtest report --outcomes` joins them to variants.
 Any server may be told: the trace id says which answer it is about.
 
---errors 0.02 lets that share of the requests fail, --delay 0.03 makes all slower by 30 ms; health checks stay well.
+--errors 0.02 lets that share of the requests fail, --delay 0.03 makes all slower by 30 ms; health checks stay well,
+those of a load balancer on any path.
 """
 
 import argparse
@@ -69,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
         self.reply(status, found)
 
     def found(self, path, body, trace):
-        if path == "/healthz":
+        if path == "/healthz" or self.headers.get("User-Agent") == "ELB-HealthChecker/2.0":
             return 200, {"status": "ok"}
         time.sleep(self.server.delay)
         if random.random() < self.server.errors:

@@ -62,6 +62,7 @@ class LoadBalancer(pulumi.ComponentResource):
             drop_invalid_header_fields=True,
             desync_mitigation_mode="defensive",
             enable_deletion_protection=experiment.deletion_protection,
+            enable_waf_fail_open=experiment.waf.fail_open if experiment.waf else None,
             access_logs=access_logs.settings if access_logs else None,
             tags=tags_of(experiment),
             # AWS alone would refuse only after everything in front of the load balancer is deleted.

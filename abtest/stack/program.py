@@ -47,10 +47,15 @@ def build(experiment: Experiment, surroundings: Surroundings, hooks: Hooks | Non
     if scaled:
         exports["autoscaling_groups"] = {name: group.name for name, group in scaled.items()}
         _scale(experiment, scaled, variants, front, routing.forwards)
+    before_clients = [*routing.forwards]
+    if experiment.waf is not None:
+        from abtest.stack.waf import Firewall
+
+        before_clients.append(Firewall(f"{NAME}-waf", experiment.waf, front).association)
     salt = random.RandomId(f"{NAME}-salt", byte_length=8, keepers={"experiment": experiment.experiment})
     host: pulumi.Input[str] = front.dns_name
     if experiment.dns is not None and surroundings.zone_id is not None:
-        record = Record(f"{NAME}-dns", experiment.dns, surroundings.zone_id, experiment, front, routing.forwards)
+        record = Record(f"{NAME}-dns", experiment.dns, surroundings.zone_id, experiment, front, before_clients)
         exports["fqdn"] = record.fqdn
         host = front.dns_name if record.fqdn.startswith("*") else record.fqdn
     if routing.override_token is not None:

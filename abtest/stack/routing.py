@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
 from abtest.experiment import Experiment
-from abtest.experiment.types import Override, Rule
+from abtest.experiment.types import Override, ResponseHeaders, Rule
 from abtest.stack.actions import conditions, fixed_response, forward, header_condition, redirect
 from abtest.stack.hooks import Binding
 from abtest.stack.look_up import FoundListener
@@ -45,6 +45,7 @@ class Routing(pulumi.ComponentResource):
 
     listener_arn: pulumi.Output[str]
     split: aws.lb.Listener | aws.lb.ListenerRule
+    certificates: tuple[aws.lb.ListenerCertificate, ...]
     rules: tuple[aws.lb.ListenerRule, ...]
     override_token: pulumi.Output[str] | None
 
@@ -68,6 +69,7 @@ class Routing(pulumi.ComponentResource):
         else:
             self.listener_arn = pulumi.Output.from_input(place.arn)
             self.split = self._split_rule()
+        self.certificates = tuple(map(self._certificate, sorted(experiment.listener.certificate_arns)))
         self.override_token = None
         overrides: list[aws.lb.ListenerRule] = []
         if experiment.override is not None:
@@ -80,7 +82,7 @@ class Routing(pulumi.ComponentResource):
     @property
     def forwards(self) -> Sequence[pulumi.Resource]:
         """What is there once everything routes."""
-        return [self.split, *self.rules]
+        return [self.split, *self.certificates, *self.rules]
 
     def _after(self, weights: Iterable[str], *more: pulumi.Resource) -> pulumi.ResourceOptions:
         """Options of what forwards: it comes after every target of the groups that it names (which come after the way
@@ -104,9 +106,18 @@ class Routing(pulumi.ComponentResource):
             certificate_arn=listener.certificate_arn,
             ssl_policy=listener.policy,
             default_actions=[self._split()],
+            **_header_inputs(listener.response_headers),
             # Also written here: the control and what is held, so that no other stack file can say otherwise.
             tags=tags_of(experiment, control=experiment.control, held=experiment.held),
             opts=self._after(experiment.weights, *place.ways),
+        )
+
+    def _certificate(self, arn: str) -> aws.lb.ListenerCertificate:
+        return aws.lb.ListenerCertificate(
+            f"certificate-{arn.rpartition('/')[2]}",
+            listener_arn=self.listener_arn,
+            certificate_arn=arn,
+            opts=pulumi.ResourceOptions(parent=self),
         )
 
     def _redirect_listener(self, place: Own) -> None:
@@ -191,3 +202,15 @@ class Routing(pulumi.ComponentResource):
                 )
             )
         return rules
+
+
+def _header_inputs(headers: ResponseHeaders | None) -> dict[str, Any]:
+    """The listener's inputs for response headers, whose names follow from the headers'. A header that is not named is
+    left as it is: to the provider an empty text is no change (hashicorp/terraform-provider-aws 42513).
+    """
+    if headers is None:
+        return {}
+    return {
+        "routing_http_response_server_enabled": headers.server,
+        **{f"routing_http_response_{name}_header_value": value for name, value in headers.values.items()},
+    }

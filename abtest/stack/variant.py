@@ -11,6 +11,7 @@ import pulumi_aws as aws
 
 from abtest.experiment import Experiment
 from abtest.experiment.types import Launch, Targets
+from abtest.experiment.types import Variant as VariantConfig
 from abtest.stack.hooks import OfVariants
 from abtest.stack.launch import launch_instances
 from abtest.stack.look_up import Surroundings
@@ -98,6 +99,7 @@ class Variant(pulumi.ComponentResource):
             "ip_address_type": "ipv6" if any(":" in a for a in config.targets.ip_addresses or ()) else "ipv4",
             "vpc_id": self._surroundings.network.vpc_id,
             "load_balancing_algorithm_type": config.load_balancing,
+            "load_balancing_anomaly_mitigation": _anomaly_mitigation(config),
             "deregistration_delay": config.deregistration_delay_seconds,
             "slow_start": config.slow_start_seconds,
         }
@@ -173,6 +175,13 @@ class Variant(pulumi.ComponentResource):
                 open_port(egress, f"{self._name}-to-{everywhere}", group, everywhere, None, tags=tags, opts=self._child)
             )
         return group, rules
+
+
+def _anomaly_mitigation(config: VariantConfig) -> str | None:
+    """Always said where it may be on: what is left out, the provider leaves as it is."""
+    if config.load_balancing != "weighted_random":
+        return None
+    return "on" if config.anomaly_mitigation else "off"
 
 
 def _target_type(targets: Targets) -> str:

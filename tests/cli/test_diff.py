@@ -103,7 +103,7 @@ def test_pulumi_yaml_and_scripts_are_the_bases_own(project: Path, capsys: Capsys
     ]
     assert found["replaced"] == [
         {
-            "what": "instance", "variant": "a", "count": 1, "certain": True,
+            "what": "instance", "variant": "a", "count": 1, "exact": True, "certain": True,
             "why": ["abtest:variants.a.targets.launch.userDataFile"],
         }
     ]  # fmt: skip

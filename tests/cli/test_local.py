@@ -98,8 +98,8 @@ def test_the_dev_stack_is_shown_whole(dev: Shown) -> None:
         ["default", "", "everything else", "a 90 %, b 10 %"],
     ]
     assert dev.rows("Variants") == [
-        ["a (control)", "live", "90", "90 %", "1", "8080"],
-        ["b", "live", "10", "10 %", "1", "8080"],
+        ["a (control)", "live", "90", "90 %", "1", "8080", "/healthz"],
+        ["b", "live", "10", "10 %", "1", "8080", "/healthz"],
     ]
     assert_resources_and_outputs_are_shown(dev)
 
@@ -176,8 +176,8 @@ def test_the_prod_stack_is_shown_whole(prod: Shown) -> None:
         ["default", "", "everything else", "a 95 %, b 5 %"],
     ]
     assert prod.rows("Variants") == [
-        ["a (control)", "live", "95", "95 %", "2", "8080"],
-        ["b", "live", "5", "5 %", "2", "8080"],
+        ["a (control)", "live", "95", "95 %", "2", "8080", "/healthz"],
+        ["b", "live", "5", "5 %", "2", "8080", "/healthz"],
     ]
     assert_resources_and_outputs_are_shown(prod)
 
@@ -220,7 +220,8 @@ def test_a_broken_config_deploys_nothing_and_lists_every_problem(
     assert ran.err.splitlines() == [
         "Pulumi.test.yaml:2: error: abtest:weights.a: 1000 is over 999; weight: 0 to 999 (API TargetGroupTuple)",
         "Pulumi.test.yaml:2: error: abtest:weights.b: there is no variant b; known here: a",
-        "Pulumi.test.yaml:4: error: abtest:variants.a.port: missing; give the port that the model server listens on, or serving",
+        "Pulumi.test.yaml:4: error: abtest:variants.a.port: missing; give the port that the model server listens on, "
+        "or serving",
     ]
 
 

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 _ABTEST = str(Path(sys.executable).parent / "abtest")
 
 #: The services that the program, or the provider on its behalf, asks.
-_SERVICES = ("acm", "autoscaling", "cloudwatch", "ec2", "elbv2", "iam", "lambda", "route53", "ssm", "sts")
+_SERVICES = ("acm", "autoscaling", "cloudwatch", "ec2", "elbv2", "iam", "lambda", "route53", "ssm", "sts", "wafv2")
 
 
 # AWS --------------------------------------------------------------------------------------------------------------

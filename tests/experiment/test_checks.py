@@ -127,7 +127,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a function elsewhere": (
         invoking(f"{FUNCTION.replace('us-east-1', 'eu-west-1')}:7"),
-        "abtest:variants.a.targets.lambdaArn: the function is in eu-west-1, the stack in us-east-1; name one of us-east-1",
+        "abtest:variants.a.targets.lambdaArn: the function is in eu-west-1, the stack in us-east-1; it must be in the load balancer's region",
     ),
     "a function that nobody may be let invoke": (
         invoking(f"{FUNCTION}:$LATEST"), "abtest:variants.a.targets.lambdaArn: AWS lets nobody be permitted to invoke $LATEST",
@@ -205,9 +205,41 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "wildcards in query keys": (
         when(query={"a****": ["*"], "b***": ["*"]}), "abtest:rules.r.when: 9 wildcards (* and ?), at most 6 are allowed in a rule",
     ),
-    "an internal load balancer with IPv6": (
-        config(network={"internal": True, "ipAddressType": "dualstack", "ingressCidrs": ["::/0"]}),
-        "abtest:network.ipAddressType: dualstack does not go with internal: true",
+    "an internal load balancer with public IPv6": (
+        config(network={"internal": True, "ipAddressType": "dualstack-without-public-ipv4", "ingressCidrs": ["::/0"]}),
+        "abtest:network.ipAddressType: dualstack-without-public-ipv4 does not go with internal: true",
+    ),
+    "a preset without a port of gRPC": (
+        config(variants={"a": {"serving": "vllm", "protocolVersion": "GRPC", "targets": {"external": "ip"}}, "b": VARIANT}, listener=HTTPS),
+        "abtest:variants.a.port: missing; for vllm no port of gRPC is documented, so give the one that it listens on",
+    ),
+    "a preset for a function": (
+        config(variants={"a": {"serving": "mlflow", "targets": {"lambdaArn": "arn:aws:lambda:us-east-1:123456789012:function:f"}}, "b": VARIANT}),
+        "abtest:variants.a.serving: a Lambda function has no port",
+    ),
+    "anomaly mitigation with another algorithm": (
+        with_a(anomalyMitigation=True),
+        "abtest:variants.a.anomalyMitigation: needs loadBalancing: weighted_random, this variant has least_outstanding_requests",
+    ),
+    "further certificates without a default one": (
+        config(listener={"certificateArns": [CERTIFICATE]}), "abtest:listener.certificateArns: needs certificateArn, the one for clients that ask for no name",
+    ),
+    "a further certificate that is the default one": (
+        config(listener=HTTPS | {"certificateArns": [CERTIFICATE]}), "abtest:listener.certificateArns[0]: is certificateArn already; list the further ones alone",
+    ),
+    "a further certificate twice": (
+        config(listener=HTTPS | {"certificateArns": [CERTIFICATE + "2", CERTIFICATE + "2"]}), "abtest:listener.certificateArns[1]: " + CERTIFICATE + "2 stands twice",
+    ),
+    "a further certificate in another region": (
+        config(listener=HTTPS | {"certificateArns": ["arn:aws:acm:eu-west-1:123456789012:certificate/2"]}),
+        "abtest:listener.certificateArns[0]: the certificate is in eu-west-1, the stack in us-east-1",
+    ),
+    "a web ACL in another region": (
+        config(waf={"webAclArn": "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/main/1-2"}),
+        "abtest:waf.webAclArn: the web ACL is in eu-west-1, the stack in us-east-1; it must be in the load balancer's region",
+    ),
+    "a web ACL of CloudFront": (
+        config(waf={"webAclArn": "arn:aws:wafv2:us-east-1:123456789012:global/webacl/main/1-2"}), 'abtest:waf.webAclArn: "arn:aws:wafv2:us-east-1:1',
     ),
     "a root volume too small for the default image": (
         with_a(targets={"launch": {"instanceType": "t3.small", "rootVolumeGb": 7}}),
@@ -332,6 +364,30 @@ DOUBTED: dict[str, tuple[dict[str, Any], str]] = {
         config(alarms={"maxP99Seconds": 60}),
         "warning: abtest:alarms.maxP99Seconds: 60 s is not below idleTimeoutSeconds 60, so the load balancer gives up",
     ),
+    "an internal load balancer with IPv6": (
+        config(network={"internal": True, "ipAddressType": "dualstack", "ingressCidrs": ["::/0"]}),
+        "warning: abtest:network.ipAddressType: AWS may refuse dualstack with internal: true",
+    ),
+    "anomaly mitigation for too few targets": (
+        with_a(anomalyMitigation=True, loadBalancing="weighted_random", targets={"instanceIds": ["i-0a", "i-0b"]}),
+        "warning: abtest:variants.a.anomalyMitigation: does nothing for 2 targets: anomalies are looked for among 3 healthy ones or more",
+    ),
+    "HSTS over plain HTTP": (
+        config(listener={"responseHeaders": {"strictTransportSecurity": "max-age=300"}}),
+        "warning: abtest:listener.responseHeaders.strictTransportSecurity: browsers heed it over HTTPS alone (RFC 6797, section 8.1)",
+    ),
+    "credentials for everybody": (
+        config(listener={"responseHeaders": {"accessControlAllowOrigin": "*", "accessControlAllowCredentials": True}}),
+        "warning: abtest:listener.responseHeaders.accessControlAllowOrigin: is no wildcard beside accessControlAllowCredentials",
+    ),
+    "more certificates than the quota": (
+        config(listener=HTTPS | {"certificateArns": [f"{CERTIFICATE}{n}" for n in range(26)]}),
+        "warning: abtest:listener.certificateArns: 26 certificates, but a load balancer has 25 besides its default ones",
+    ),
+    "a preset that is not started": (
+        with_a(serving="vllm", targets={"launch": {"instanceType": "t3.small"}}),
+        "warning: abtest:variants.a.serving: the instances start the sample model server, not vllm; give targets.launch.userDataFile",
+    ),
     "dualstack without IPv6 clients": (
         config(network={"ipAddressType": "dualstack"}), "warning: abtest:network.ingressCidrs: admits no IPv6 client",
     ),
@@ -355,6 +411,11 @@ def test_what_aws_leaves_open_or_may_be_a_mistake_is_a_warning(name: str) -> Non
         redirect({"port": "#{port}", "path": "/v2/#{path}"}, listener=HTTPS),
         with_a(targets={"ipAddresses": ["10.0.0.1", "100.64.0.9", "192.168.1.1"]}),
         with_a(slowStartSeconds=30, loadBalancing="round_robin"),
+        with_a(anomalyMitigation=True, loadBalancing="weighted_random"),
+        config(listener=HTTPS | {"certificateArns": ["arn:aws:iam::123456789012:server-certificate/x"]}),
+        config(listener=HTTPS | {"responseHeaders": {"accessControlAllowOrigin": "https://a.example.com", "accessControlAllowCredentials": True}}),
+        config(listener={"responseHeaders": {}}),
+        config(network={"ipAddressType": "dualstack-without-public-ipv4", "ingressCidrs": ["::/0"]}),
         with_a(healthCheck={"intervalSeconds": 6, "timeoutSeconds": 5, "matcher": "200,204,301"}),
         config(variants={"a": variant(protocolVersion="GRPC", healthCheck={"matcher": "0-12"}), "b": VARIANT}, listener=HTTPS),
         when(sourceIp=["0.0.0.0/0", "2001:db8::/32"]),

@@ -50,6 +50,7 @@ RANGES: dict[str, tuple[Range, Callable[[Any], dict[str, Any]]]] = {
         limits.DNS_WEIGHT,
         lambda n: config(dns={"zone": "example.com", "name": "m.example.com", "weight": n, "setIdentifier": "x"}),
     ),
+    "age of a preflight answer": (limits.CORS_AGE, lambda n: headers(accessControlMaxAge=n)),
     "redirect port": (limits.PORT, lambda n: one_rule(forward=None, redirect={"port": n})),
     "requests": (limits.SAMPLE, lambda n: alarms(minRequests=n)),
     "listener port": (limits.PORT, lambda n: config(listener={"port": n})),
@@ -73,6 +74,10 @@ def test_a_number_that_is_none_is_refused_in_words(name: str, wrong: object) -> 
     _, build = RANGES[name]
     (message,) = errors(build(wrong))
     assert "expected a whole number" in message or "expected a mapping" in message
+
+
+def headers(**changes: Any) -> dict[str, Any]:
+    return config(listener={"certificateArn": CERTIFICATE, "responseHeaders": changes})
 
 
 def alarms(**changes: Any) -> dict[str, Any]:
@@ -155,6 +160,36 @@ SHAPES: dict[str, tuple[Shape, Callable[[Any], dict[str, Any]], list[str], list[
         lambda t: config(dns={"zone": "example.com", "name": t}),
         ["example.com", "m.example.com", "*.example.com", "_x.example.com."],
         ["example", "a b.example.com", "-a.example.com", "x" * 64 + ".example.com"],
+    ),
+    "HSTS": (
+        limits.HSTS,
+        lambda t: headers(strictTransportSecurity=t),
+        ["max-age=0", "max-age=31536000; includeSubDomains; preload", "includeSubDomains;max-age=5", 'Max-Age="5"'],
+        ["31536000", "includeSubDomains", "max-age=", "max-age=1y", "max-age=1, preload", "x-max-age=1", "max-age=1; " + "x" * 1014],
+    ),
+    "policy of contents": (
+        limits.RESPONSE_HEADER, lambda t: headers(contentSecurityPolicy=t), ["default-src 'self'", "x" * 1024], ["", "a\nb", "é", "x" * 1025],
+    ),
+    "frames": (
+        limits.FRAME_OPTIONS, lambda t: headers(xFrameOptions=t), ["DENY", "SAMEORIGIN", "ALLOW-FROM https://example.com"], ["deny", "", "ALLOW-FROM"],
+    ),
+    "origin": (
+        limits.CORS_ORIGIN,
+        lambda t: headers(accessControlAllowOrigin=t),
+        ["*", "null", "https://app.example.com", "http://localhost:3000"],
+        ["app.example.com", "https://app.example.com/", "https://a.com, https://b.com", ""],
+    ),
+    "methods": (
+        limits.CORS_METHODS,
+        lambda t: headers(accessControlAllowMethods=t),
+        ["*", "GET", "GET, POST,PUT"],
+        ["get", "GET POST", "GET,", "*, GET", "FETCH", ""],
+    ),
+    "web ACL": (
+        limits.WEB_ACL,
+        lambda t: config(waf={"webAclArn": t}),
+        ["arn:aws:wafv2:us-east-1:123456789012:regional/webacl/main/1a-2b"],
+        ["main", "arn:aws:wafv2:us-east-1:1:regional/webacl/main/1", "arn:aws:waf-regional:us-east-1:123456789012:webacl/1"],
     ),
     "redirect host": (
         limits.REDIRECT_HOST, lambda t: one_rule(forward=None, redirect={"host": t}), ["b.example.com", "x.#{host}"], ["a/b", "", "#{path}"],

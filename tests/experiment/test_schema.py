@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -11,6 +12,7 @@ import yaml
 
 from abtest.experiment.schema import reference, schema
 from tests.configs import ROOT, VARIANT, config, errors, rule, variant
+from tests.write_generated import presets
 
 
 def verdicts(keys: dict[str, Any]) -> list[str]:
@@ -29,6 +31,11 @@ def test_the_readmes_reference_is_the_types() -> None:
     assert reference().strip() in (ROOT / "docs" / "config.md").read_text()
 
 
+def test_the_guides_table_of_model_servers_is_the_presets() -> None:
+    """Not so? Then: make schema."""
+    assert presets().strip() in (ROOT / "docs" / "serving.md").read_text()
+
+
 def test_the_schema_is_a_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(schema())
 
@@ -37,6 +44,13 @@ def test_the_schema_is_a_schema() -> None:
 def test_the_committed_stack_files_name_the_schema_and_satisfy_it(stack: str) -> None:
     text = (ROOT / f"Pulumi.{stack}.yaml").read_text()
     assert text.startswith("# yaml-language-server: $schema=abtest.schema.json\n")
+    assert verdicts(yaml.safe_load(text)["config"]) == []
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda file: file.stem)
+def test_the_examples_name_the_schema_and_satisfy_it(file: Path) -> None:
+    text = file.read_text()
+    assert text.startswith("# yaml-language-server: $schema=../abtest.schema.json\n")
     assert verdicts(yaml.safe_load(text)["config"]) == []
 
 

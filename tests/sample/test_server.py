@@ -236,6 +236,8 @@ def test_a_share_of_the_requests_fails_when_asked_for_and_no_health_check() -> N
     with serving("--errors", "0.5") as port, connect(port) as connection:
         statuses = [ask(connection, "GET", path).status for path in ("/predict", "/v2/rank") for _ in range(100)]
         assert {ask(connection, "GET", "/healthz").status for _ in range(20)} == {200}
+        checks = [ask(connection, "GET", "/health", User_Agent="ELB-HealthChecker/2.0").status for _ in range(20)]
+        assert set(checks) == {200}, "whatever path a load balancer asks for"
     assert set(statuses) == {200, 500}
     assert 60 < statuses.count(500) < 140
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path as FilePath
 
 from abtest.experiment.checks.alarms import check_alarms
+from abtest.experiment.checks.certificates import check_certificates
 from abtest.experiment.checks.edge import (
     check_access_logs,
     check_dns,
@@ -19,9 +20,11 @@ from abtest.experiment.checks.edge import (
 )
 from abtest.experiment.checks.existing import check_existing
 from abtest.experiment.checks.guardrails import check_guardrails
+from abtest.experiment.checks.headers import check_headers
 from abtest.experiment.checks.rules import check_rules
 from abtest.experiment.checks.split import check_split
 from abtest.experiment.checks.variants import check_variants
+from abtest.experiment.checks.waf import check_waf
 from abtest.experiment.problems import Report
 from abtest.experiment.types import Experiment
 
@@ -34,8 +37,11 @@ def check(experiment: Experiment, report: Report, folder: FilePath, region: str 
     check_variants(experiment, report, folder, region)
     check_rules(experiment, report)
     check_network(experiment, report)
-    check_listener(experiment, report, region)
+    check_listener(experiment, report)
     check_existing(experiment, report, region)
+    check_certificates(experiment, report, region)
+    check_headers(experiment, report)
+    check_waf(experiment, report, region)
     check_override(experiment, report)
     check_dns(experiment, report)
     check_access_logs(experiment, report)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from abtest.experiment import limits
 from abtest.experiment.checks.rules import check_header_name
-from abtest.experiment.checks.values import check_cidr, check_region, check_unique
+from abtest.experiment.checks.values import check_cidr, check_unique
 from abtest.experiment.problems import Path, Report
 from abtest.experiment.types import Experiment, Secret
 
@@ -34,13 +34,21 @@ def check_network(experiment: Experiment, report: Report) -> None:
                 f"{len(network.subnet_ids)} subnet, but a load balancer needs at least {limits.ZONES.low}, in "
                 f"different availability zones ({limits.ZONES.source})",
             )
-    if network.internal and network.ip_address_type != "ipv4":
-        report.error(
-            ("network", "ipAddressType"),
-            f"{network.ip_address_type} does not go with internal: true; internal load balancers use ipv4 "
-            "(API CreateLoadBalancer)",
-        )
+    if network.internal:
+        _check_internal(network.ip_address_type, report, ("network", "ipAddressType"))
     _check_ingress(network.ingress_cidrs, report, network.ip_address_type)
+
+
+def _check_internal(ip_address_type: str, report: Report, path: Path) -> None:
+    """AWS contradicts itself: ipv6.deny_all_igw_traffic is there for internal load balancers with IPv6."""
+    if ip_address_type == "dualstack-without-public-ipv4":
+        report.error(path, f"{ip_address_type} does not go with internal: true, which has no public address at all")
+    elif ip_address_type == "dualstack":
+        report.warning(
+            path,
+            "AWS may refuse dualstack with internal: true: API CreateLoadBalancer says that internal load balancers "
+            "use ipv4, API LoadBalancerAttribute knows internal ones with IPv6",
+        )
 
 
 def _check_ingress(cidrs: Sequence[str], report: Report, ip_address_type: str) -> None:
@@ -55,7 +63,7 @@ def _check_ingress(cidrs: Sequence[str], report: Report, ip_address_type: str) -
         report.warning(path, f"admits no IPv6 client, though ipAddressType is {ip_address_type}; add ::/0")
 
 
-def check_listener(experiment: Experiment, report: Report, region: str | None) -> None:
+def check_listener(experiment: Experiment, report: Report) -> None:
     listener, path = experiment.listener, ("listener",)
     if listener.arn is not None:
         return
@@ -77,9 +85,6 @@ def check_listener(experiment: Experiment, report: Report, region: str | None) -
         return
     if listener.port == 80:
         report.error((*path, "port"), "80 with certificateArn would serve HTTPS on the port of HTTP; take 443")
-    arn = listener.certificate_arn
-    if arn and not isinstance(arn, Secret) and not report.is_broken((*path, "certificateArn")) and ":acm:" in arn:
-        check_region(arn, "certificate", region, report, (*path, "certificateArn"))
 
 
 def check_override(experiment: Experiment, report: Report) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abtest.experiment.checks.rules import check_when
 from abtest.experiment.checks.values import check_region
 from abtest.experiment.problems import Path, Report
-from abtest.experiment.types import Experiment, Listener, Network, Secret
+from abtest.experiment.types import Experiment, Listener, Network
 
 __all__ = ["check_existing"]
 
@@ -17,8 +17,7 @@ def check_existing(experiment: Experiment, report: Report, region: str | None) -
     listener, path = experiment.listener, ("listener",)
     if listener.arn is None:
         return
-    if not isinstance(listener.arn, Secret) and not report.is_broken((*path, "arn")):
-        check_region(listener.arn, "listener", region, report, (*path, "arn"))
+    check_region(listener.arn, region, "listener", report, (*path, "arn"))
     if listener.split is None:
         report.error(
             (*path, "split"), "missing; on an existing listener the split is a rule: split: {priority: 100, when: {…}}"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from abtest.experiment.checks.values import check_region
 from abtest.experiment.problems import Path, Report
 from abtest.experiment.types import Experiment, HealthCheck, Secret, Variant
 
@@ -44,8 +45,9 @@ def check_function(
             "gain share; take 1",
         )
     where = (*path, "targets", "lambdaArn")
+    check_region(arn, region, "function", report, where)
     if not isinstance(arn, Secret) and not report.is_broken(where):
-        _check_arn(arn, report, where, region)
+        _check_qualifier(arn, report, where)
 
 
 def _refuse(given_and_usual: tuple[Struct, Struct], why: Mapping[str, str], report: Report, path: Path) -> None:
@@ -56,14 +58,9 @@ def _refuse(given_and_usual: tuple[Struct, Struct], why: Mapping[str, str], repo
             report.error((*path, keys[name]), f"a Lambda function {reason}; take {keys[name]} out")
 
 
-def _check_arn(arn: str, report: Report, where: Path, region: str | None) -> None:
-    _, _, _, there, _, _, _, *qualifier = arn.split(":")
-    if region is not None and there != region:
-        report.error(
-            where,
-            f"the function is in {there}, the stack in {region}; name one of {region} (ALB guide lambda-functions)",
-        )
-    elif qualifier == ["$LATEST"]:
+def _check_qualifier(arn: str, report: Report, where: Path) -> None:
+    qualifier = arn.split(":")[7:]
+    if qualifier == ["$LATEST"]:
         report.error(
             where,
             "AWS lets nobody be permitted to invoke $LATEST (Lambda API AddPermission); name a version or an alias",

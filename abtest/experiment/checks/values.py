@@ -28,13 +28,6 @@ def check_cidr(value: str, report: Report, path: Path) -> None:
         report.error(path, f"{value} has host bits set; for that block write {network}")
 
 
-def check_region(arn: str, what: str, region: str | None, report: Report, path: Path) -> None:
-    """What an ARN names must be where the stack is."""
-    there = arn.split(":")[3]
-    if region and there != region:
-        report.error(path, f"the {what} is in {there}, the stack in {region}; it must be in the load balancer's region")
-
-
 def check_unique(values: Sequence[str], report: Report, path: Path) -> None:
     """No value twice; addresses and blocks by what they mean: ::/0 is 0::/0."""
     seen = set()
@@ -48,3 +41,12 @@ def check_unique(values: Sequence[str], report: Report, path: Path) -> None:
         if key in seen:
             report.error((*path, n), f"{value} stands twice; take one out")
         seen.add(key)
+
+
+def check_region(arn: str, region: str | None, what: str, report: Report, path: Path) -> None:
+    """What an ARN names is in the stack's region, unless it is of no region (IAM) or neither is known here."""
+    if isinstance(arn, Secret) or report.is_broken(path):
+        return
+    there = arn.split(":")[3]
+    if there and region and there != region:
+        report.error(path, f"the {what} is in {there}, the stack in {region}; it must be in the load balancer's region")

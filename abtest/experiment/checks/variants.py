@@ -10,6 +10,7 @@ from pathlib import Path as FilePath
 from abtest.experiment import limits
 from abtest.experiment.checks.function import check_function
 from abtest.experiment.checks.launch import check_launch
+from abtest.experiment.checks.serving import check_serving
 from abtest.experiment.checks.values import check_unique
 from abtest.experiment.limits import TARGET_NETWORKS
 from abtest.experiment.problems import Path, Report
@@ -33,13 +34,13 @@ def check_variants(experiment: Experiment, report: Report, folder: FilePath, reg
                 path,
                 'its target group\'s name would hold "--", which AWS may refuse; use single hyphens, inside the name',
             )
-        if variant.target_port == 0 and variant.targets.lambda_arn is None and not report.holds_broken((*path, "port")):
-            report.error((*path, "port"), "missing; give the port that the model server listens on, or serving")
+        check_serving(variant, report, path)
         if variant.targets.lambda_arn is not None:
             check_function(experiment, variant, variant.targets.lambda_arn, report, path, region)
         _check_health(variant, report, (*path, "healthCheck"))
         _check_protocol(experiment, variant, report, path)
         _check_slow_start(variant, report, path)
+        _check_anomaly_mitigation(variant, report, path)
         _check_targets(experiment, variant, report, (*path, "targets"), folder)
         for target in _named(variant.targets):
             other = seen.setdefault((target, variant.target_port), name)
@@ -101,6 +102,28 @@ def _check_slow_start(variant: Variant, report: Report, path: Path) -> None:
             f"slow start needs loadBalancing: round_robin, this variant has {variant.load_balancing} "
             "(ALB guide edit-target-group-attributes)",
         )
+
+
+def _check_anomaly_mitigation(variant: Variant, report: Report, path: Path) -> None:
+    if variant.anomaly_mitigation and variant.load_balancing != "weighted_random":
+        report.error(
+            (*path, "anomalyMitigation"),
+            f"needs loadBalancing: weighted_random, this variant has {variant.load_balancing} "
+            "(API TargetGroupAttribute)",
+        )
+    elif variant.anomaly_mitigation and 0 < (count := _count(variant.targets)) < limits.ANOMALY_TARGETS:
+        report.warning(
+            (*path, "anomalyMitigation"),
+            f"does nothing for {count} target{'s' * (count != 1)}: anomalies are looked for among "
+            f"{limits.ANOMALY_TARGETS} healthy ones or more (ALB guide load-balancer-target-groups)",
+        )
+
+
+def _count(targets: Targets) -> int:
+    """How many targets the config names; 0 where somebody else says how many there are."""
+    if targets.launch is not None and not targets.launch.scales:
+        return targets.launch.count
+    return len(targets.instance_ids or targets.ip_addresses or ())
 
 
 def _check_targets(experiment: Experiment, variant: Variant, report: Report, path: Path, folder: FilePath) -> None:

@@ -28,12 +28,20 @@ class Answer:
     body: bytes
     headers: Sequence[tuple[str, str]]
 
-    def sent(self, *, keep_alive: bool, has_body: bool = True) -> bytes:
-        """As bytes. Without the body, its length is still told: that is how HEAD is answered."""
+    def sent(
+        self,
+        *,
+        keep_alive: bool,
+        has_body: bool = True,
+        says_server: bool = True,
+        added: Sequence[tuple[str, str]] = (),
+    ) -> bytes:
+        """As bytes, with headers ``added``. Without the body, its length is still told: HEAD is answered so."""
         headers = (
-            ("Server", "awselb/2.0"),
+            *([("Server", "awselb/2.0")] if says_server else []),
             ("Date", formatdate(usegmt=True)),
             *self.headers,
+            *added,
             ("Content-Length", str(len(self.body))),
             ("Connection", "keep-alive" if keep_alive else "close"),
         )

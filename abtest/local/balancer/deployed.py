@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -43,11 +44,15 @@ class TargetGroup:
 
 @dataclass(frozen=True, kw_only=True)
 class Listener:
-    """The shares of ``table`` are by target group ARN."""
+    """The shares of ``table`` are by target group ARN. ``headers`` are those that it sets in answers, ``says_server``
+    is whether its own answers have ``Server``.
+    """
 
     protocol: str
     port: int
     table: RoutingTable
+    headers: tuple[tuple[str, str], ...] = ()
+    says_server: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +88,24 @@ def _listener(given: Mapping[str, Any], described: Mapping[str, Any]) -> Listene
     names = {arn: tags["abtest:rule"] for arn, tags in described["Tags"].items() if "abtest:rule" in tags}
     split = next((arn for arn, tags in described["Tags"].items() if "abtest:control" in tags), None)
     table = RoutingTable.from_described(given, described["Rules"][given["ListenerArn"]], names=names, split=split)
-    return Listener(protocol=given["Protocol"], port=given["Port"], table=table)
+    attributes = described["Attributes"][given["ListenerArn"]]
+    return Listener(
+        protocol=given["Protocol"],
+        port=given["Port"],
+        table=table,
+        headers=tuple(_headers(attributes)),
+        says_server=attributes.get("routing.http.response.server.enabled") != "false",
+    )
+
+
+_HEADER = re.compile(r"routing\.http\.response\.(\w+)\.header_value")
+
+
+def _headers(attributes: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """An empty value is a header that is not set. Source: ALB guide, "HTTP header modification"."""
+    for key, value in sorted(attributes.items()):
+        if value and (found := _HEADER.fullmatch(key)):
+            yield found[1].replace("_", "-").title(), value
 
 
 def _group(given: Mapping[str, Any], described: Mapping[str, Any]) -> TargetGroup:

@@ -98,7 +98,12 @@ class Exchange:
                 found = answer(error.status)
         # Where the client is to blame, what it still sends is no request.
         keep_alive = self._request.keep_alive and found.status not in {400, 408}
-        sent = found.sent(keep_alive=keep_alive, has_body=self._request.method != "HEAD")
+        sent = found.sent(
+            keep_alive=keep_alive,
+            has_body=self._request.method != "HEAD",
+            says_server=self._listener.says_server,
+            added=self._listener.headers,
+        )
         await self._request.writer.write(sent)
         self.entry.status = found.status
         return keep_alive
@@ -192,6 +197,7 @@ class Exchange:
             request=self._request,
             head=b"%b%b%b%b\r\n" % (line, fields, framing, upgrade),
             cookies=cookies,
+            headers=self._listener.headers,
             is_chunked=self._is_chunked,
             is_websocket=self._is_websocket,
             expects_continue=self._header("expect").lower() == "100-continue",

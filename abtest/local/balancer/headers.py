@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 __all__ = ["Fields", "for_client", "for_target", "is_valid_name", "trace_id"]
 
@@ -32,10 +32,14 @@ def for_target(fields: Fields, *, host: str, forwarded_for: str, proto: str, por
     return own.encode(errors="surrogateescape") + _joined(fields, _NOT_FOR_TARGET)
 
 
-def for_client(fields: Fields, cookies: Iterable[str]) -> bytes:
-    """A target's headers as its client gets them."""
-    own = "".join(f"Set-Cookie: {cookie}\r\n" for cookie in cookies)
-    return _joined(fields, _HOP_BY_HOP) + own.encode()
+def for_client(fields: Fields, cookies: Iterable[str], added: Collection[tuple[str, str]] = ()) -> bytes:
+    """A target's headers as its client gets them; ``added`` take the place of the target's.
+
+    Source: ALB guide, "HTTP header modification".
+    """
+    own = "".join(f"{name}: {value}\r\n" for name, value in (*(("Set-Cookie", c) for c in cookies), *added))
+    without = _HOP_BY_HOP.union(name.lower().encode() for name, _ in added) if added else _HOP_BY_HOP
+    return _joined(fields, without) + own.encode()
 
 
 def _joined(fields: Fields, without: frozenset[bytes]) -> bytes:

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -29,7 +29,8 @@ _LONGEST_HEAD = 32 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Passage:
-    """A request on its way to a target. ``head`` is the target's, ``cookies`` are the client's.
+    """A request on its way to a target. ``head`` is the target's; ``cookies`` are for the client, and ``headers`` that
+    take the place of the target's.
 
     ``idle_seconds`` is how long nothing may come from either side.
     """
@@ -37,6 +38,7 @@ class Passage:
     request: web.BaseRequest
     head: bytes
     cookies: Iterable[str]
+    headers: Sequence[tuple[str, str]]
     is_chunked: bool
     is_websocket: bool
     expects_continue: bool
@@ -190,7 +192,8 @@ class Relay:
 
     def _head(self, message: RawResponseMessage, framing: bytes) -> bytes:
         line = f"HTTP/1.1 {message.code} {message.reason}\r\n".encode(errors="surrogateescape")
-        return line + for_client(message.raw_headers, self._passage.cookies) + framing + b"\r\n"
+        passage = self._passage
+        return line + for_client(message.raw_headers, passage.cookies, passage.headers) + framing + b"\r\n"
 
     def _answering(self, message: RawResponseMessage, began: float) -> None:
         self._entry.status = message.code

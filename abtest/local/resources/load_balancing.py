@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -40,6 +41,7 @@ def _target_group(aws: Clients, name: str, inputs: Inputs) -> Created:
         "deregistration_delay.timeout_seconds": inputs.take("deregistrationDelay"),
         "slow_start.duration_seconds": inputs.take("slowStart"),
         "load_balancing.algorithm.type": inputs.take("loadBalancingAlgorithmType"),
+        "load_balancing.algorithm.anomaly_mitigation": inputs.take("loadBalancingAnomalyMitigation"),
     }
     if attributes["deregistration_delay.timeout_seconds"] == 3600:
         # moto takes a delay of 3600 s for too long; AWS allows it (API TargetGroupAttribute).
@@ -63,6 +65,7 @@ def _load_balancer(aws: Clients, name: str, inputs: Inputs) -> Created:
         "routing.http.drop_invalid_header_fields.enabled": inputs.take("dropInvalidHeaderFields"),
         "routing.http.desync_mitigation_mode": inputs.take("desyncMitigationMode"),
         "deletion_protection.enabled": inputs.take("enableDeletionProtection"),
+        "waf.fail_open.enabled": inputs.take("enableWafFailOpen"),
     }
     if logs := inputs.take("accessLogs"):
         attributes |= {
@@ -73,18 +76,13 @@ def _load_balancer(aws: Clients, name: str, inputs: Inputs) -> Created:
     balancer = aws.elbv2.create_load_balancer(
         Name=physical_name(name),
         Scheme="internal" if inputs.take("internal") else "internet-facing",
-        **inputs.some(
-            Subnets="subnets", SecurityGroups="securityGroups", Type="loadBalancerType", IpAddressType="ipAddressType"
-        ),
+        # moto knows no dualstack-without-public-ipv4, which is dualstack with fewer addresses.
+        IpAddressType=inputs.take("ipAddressType", "ipv4").removesuffix("-without-public-ipv4"),
+        **inputs.some(Subnets="subnets", SecurityGroups="securityGroups", Type="loadBalancerType"),
         Tags=tag_list(inputs.take("tags")),
     )["LoadBalancers"][0]
     arn = balancer["LoadBalancerArn"]
-    aws.elbv2.modify_load_balancer_attributes(
-        LoadBalancerArn=arn,
-        Attributes=[
-            {"Key": key, "Value": str(value).lower()} for key, value in attributes.items() if value is not None
-        ],
-    )
+    aws.elbv2.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=_attributes(attributes))
     return arn, {
         "arn": arn,
         "arnSuffix": arn.split("loadbalancer/")[-1],
@@ -109,7 +107,46 @@ def _listener(aws: Clients, _: str, inputs: Inputs) -> Created:
         DefaultActions=[_action(action) for action in inputs.take("defaultActions")],
         Tags=tag_list(inputs.take("tags")),
     )["Listeners"][0]
-    return listener["ListenerArn"], {"arn": listener["ListenerArn"]}
+    arn = listener["ListenerArn"]
+    if headers := _attributes({key: inputs.take(name) for name, key in _RESPONSE_HEADERS.items()}):
+        aws.elbv2.modify_listener_attributes(ListenerArn=arn, Attributes=headers)
+    return arn, {"arn": arn}
+
+
+#: input -> listener attribute
+_RESPONSE_HEADERS = {
+    "routingHttpResponseServerEnabled": "routing.http.response.server.enabled",
+    **{
+        f"routingHttpResponse{name.title().replace('_', '')}HeaderValue": f"routing.http.response.{name}.header_value"
+        for name in (
+            "strict_transport_security",
+            "content_security_policy",
+            "x_content_type_options",
+            "x_frame_options",
+            "access_control_allow_origin",
+            "access_control_allow_methods",
+            "access_control_allow_headers",
+            "access_control_allow_credentials",
+            "access_control_expose_headers",
+            "access_control_max_age",
+        )
+    },
+}
+
+
+def _attributes(values: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The attributes that are given, in the API's form."""
+    return [
+        {"Key": key, "Value": str(value).lower() if isinstance(value, bool) else str(value)}
+        for key, value in values.items()
+        if value is not None
+    ]
+
+
+def _listener_certificate(aws: Clients, _: str, inputs: Inputs) -> Created:
+    listener, certificate = inputs.take("listenerArn"), inputs.take("certificateArn")
+    aws.elbv2.add_listener_certificates(ListenerArn=listener, Certificates=[{"CertificateArn": certificate}])
+    return f"{listener}_{certificate}", {}
 
 
 def _listener_rule(aws: Clients, _: str, inputs: Inputs) -> Created:
@@ -198,5 +235,6 @@ MAKERS: Makers = {
     "aws:lb/targetGroupAttachment:TargetGroupAttachment": _attachment,
     "aws:lb/loadBalancer:LoadBalancer": _load_balancer,
     "aws:lb/listener:Listener": _listener,
+    "aws:lb/listenerCertificate:ListenerCertificate": _listener_certificate,
     "aws:lb/listenerRule:ListenerRule": _listener_rule,
 }

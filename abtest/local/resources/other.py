@@ -1,4 +1,4 @@
-"""Route 53 records, and what the random provider makes."""
+"""Route 53 records, the association of a web ACL, and what the random provider makes."""
 
 from __future__ import annotations
 
@@ -31,6 +31,12 @@ def _record(aws: Clients, _: str, inputs: Inputs) -> Created:
     return f"{zone}_{name}_{kind}", {"fqdn": name}
 
 
+def _web_acl_association(aws: Clients, _: str, inputs: Inputs) -> Created:
+    acl, resource = inputs.take("webAclArn"), inputs.take("resourceArn")
+    aws.wafv2.associate_web_acl(WebACLArn=acl, ResourceArn=resource)
+    return f"{acl},{resource}", {}
+
+
 def _random_id(_: Clients, name: str, inputs: Inputs) -> Created:
     length, keepers = inputs.take("byteLength"), inputs.take("keepers", {})
     digits = hashlib.sha256(f"{name}{sorted(keepers.items())}".encode()).hexdigest()[: 2 * length]
@@ -45,6 +51,7 @@ def _random_password(_: Clients, name: str, inputs: Inputs) -> Created:
 
 MAKERS: Makers = {
     "aws:route53/record:Record": _record,
+    "aws:wafv2/webAclAssociation:WebAclAssociation": _web_acl_association,
     "random:index/randomId:RandomId": _random_id,
     "random:index/randomPassword:RandomPassword": _random_password,
 }

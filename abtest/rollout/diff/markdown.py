@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from abtest.rollout.diff.chart import as_mermaid
 from abtest.rollout.diff.effect import Effect, Pair
+from abtest.rollout.diff.headers import kept_headers
 from abtest.rollout.diff.settings import is_below
 from abtest.rollout.diff.summary import summary, unguarded_words
 from abtest.rollout.diff.traffic import asks_for
@@ -141,6 +142,15 @@ def _replaced(effect: Effect) -> Iterator[str]:
         yield f"**{doubt}:** {replacement_words(found)}, since {reasons}"
 
 
+def _kept(effect: Effect) -> Iterator[str]:
+    if effect.before is None or effect.after is None or any(found.what == "load balancer" for found in effect.replaced):
+        return
+    for key in kept_headers(effect.before.experiment.listener, effect.after.experiment.listener):
+        value = "true" if key.endswith(".enabled") else ""
+        command = f"aws elbv2 modify-listener-attributes --listener-arn ARN --attributes Key={key},Value={value}"
+        yield f"**Stays on the listener:** {code(key)}; this takes it away: {code(command)}"
+
+
 def _others(effect: Effect) -> Iterator[str]:
     for setting in effect.settings:
         if not effect.is_told(setting):
@@ -153,6 +163,7 @@ _KINDS: tuple[Callable[[Effect], Iterator[str]], ...] = (
     _undrained,
     _never,
     _replaced,
+    _kept,
     _others,
 )
 

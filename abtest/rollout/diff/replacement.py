@@ -99,7 +99,7 @@ def _subnets(before: Network, after: Network) -> list[Reason]:
 
 def _group(path: str, before: Variant, after: Variant) -> list[Reason]:
     return [
-        *_differs(f"{path}.port", before.port, after.port),
+        *_differs(f"{path}.port", before.target_port, after.target_port),
         *_differs(f"{path}.protocol", before.protocol, after.protocol),
         *_differs(f"{path}.protocolVersion", before.protocol_version, after.protocol_version),
         *_differs(f"{path}.targets", _types(before.targets), _types(after.targets)),

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from abtest.experiment import Experiment
 from abtest.experiment.problems import NAMESPACE
-from abtest.experiment.types import Listener
+from abtest.experiment.types import Listener, Variant
 from abtest.rollout.diff.version import Version, scripts_of
 
 __all__ = ["Setting", "changed_settings", "is_below", "resolved"]
@@ -73,8 +73,12 @@ def resolved(experiment: Experiment) -> Experiment:
     return replace(
         experiment,
         listener=_listener(experiment.listener),
-        variants={n: replace(variant, health_check=variant.health) for n, variant in experiment.variants.items()},
+        variants={name: _variant(variant) for name, variant in experiment.variants.items()},
     )
+
+
+def _variant(variant: Variant) -> Variant:
+    return replace(variant, port=variant.target_port or None, health_check=variant.health)
 
 
 def _listener(listener: Listener) -> Listener:

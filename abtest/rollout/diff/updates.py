@@ -6,6 +6,8 @@ from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import replace
+
 from abtest.experiment import Experiment
 from abtest.experiment.types import Rule, When
 from abtest.rollout.diff.settings import resolved
@@ -60,7 +62,8 @@ def _each(experiment: Experiment, new_groups: Collection[str]) -> Iterator[tuple
     listener, tags = experiment.listener, (experiment.experiment, dict(experiment.tags))
     split = _forward(experiment.weights, experiment.stickiness_seconds, new_groups)
     if listener.split is None:
-        yield f"listener-{listener.listens_on}", (listener, split, tags)
+        alone = replace(listener, certificate_arns=())  # further certificates are resources of their own
+        yield f"listener-{listener.listens_on}", (alone, split, tags)
     else:
         yield f"rule-{listener.split.priority}", (_asked(listener.split.when), split, tags)
     if override := experiment.override:

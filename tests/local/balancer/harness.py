@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
@@ -83,13 +84,13 @@ class ModelServer:
     checks, whose status is ``health``.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name, self.on = name, dict[str, Behaviour]()
+    def __init__(self, name: str, tls: ssl.SSLContext | None = None) -> None:
+        self.name, self.on, self._tls = name, dict[str, Behaviour](), tls
         self.health, self.checks, self.requests = 200, 0, 0
         self._open: set[asyncio.StreamWriter] = set()
 
     async def start(self, port: int = 0) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -101,7 +102,7 @@ class ModelServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)

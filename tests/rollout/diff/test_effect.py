@@ -33,8 +33,12 @@ from tests.rollout.diff.cases import BASE, RULES, THREE, effect, version
             {"variants": {n: variant(targets={"ipAddresses": ["10.0.0.1", "10.0.0.2"]}) for n in "ab"}},
             {"variants": {n: variant(targets={"ipAddresses": ["10.0.0.2", "10.0.0.1"]}) for n in "ab"}},
         ),
+        (
+            {"variants": {"a": VARIANT | {"serving": "triton"}, "b": VARIANT}},
+            {"variants": {"a": VARIANT | {"serving": "triton", "port": 8080, "healthCheck": {"path": "/v2/health/ready"}}, "b": VARIANT}},
+        ),
     ],
-    ids=["order of keys", "weights of the same shares", "defaults, written out", "defaults of a check", "order of a list"],
+    ids=["order of keys", "weights of the same shares", "defaults, written out", "defaults of a check", "order of a list", "a preset, written out"],
 )  # fmt: skip
 def test_other_words_for_the_same_are_no_change(before: dict[str, Any], after: dict[str, Any]) -> None:
     found = effect(before, after)
@@ -51,6 +55,8 @@ def test_other_words_for_the_same_are_no_change(before: dict[str, Any], after: d
         ({"control": "b"}, "abtest:control", ("a", "b")),
         ({"deletionProtection": True}, "abtest:deletionProtection", (False, True)),
         ({"listener": {"port": 81}}, "abtest:listener.port", (80, 81)),
+        ({"listener": {"responseHeaders": {"xFrameOptions": "DENY"}}}, "abtest:listener.responseHeaders", None),
+        ({"waf": {"webAclArn": "arn:aws:wafv2:us-east-1:123456789012:regional/webacl/main/1"}}, "abtest:waf", None),
         ({"variants": {"a": VARIANT | {"deregistrationDelaySeconds": 5}, "b": VARIANT}}, "abtest:variants.a.deregistrationDelaySeconds", (60, 5)),
         ({"variants": {"a": VARIANT, "b": VARIANT, "c": VARIANT}}, "abtest:variants.c", None),
     ],

@@ -63,3 +63,26 @@ def test_points_say_what_a_share_gains_or_loses() -> None:
 def test_without_stickiness_shares_are_of_requests() -> None:
     found = effect({"stickinessSeconds": 0}, {"stickinessSeconds": 0, "weights": {"a": 1, "b": 1}})
     assert "b gets 50 % of requests instead of 10 %" in as_markdown(found, "x", SIDES)
+
+
+def test_a_header_that_is_taken_out_is_said_to_stay_with_the_command_that_takes_it_away() -> None:
+    headers = {"xFrameOptions": "DENY", "strictTransportSecurity": "max-age=300", "server": False}
+    kept = {"strictTransportSecurity": "max-age=300", "server": True}
+    text = as_markdown(
+        effect({"listener": {"responseHeaders": headers}}, {"listener": {"responseHeaders": kept}}), "dev", SIDES
+    )
+    (line,) = (line for line in text.splitlines() if "Stays on the listener" in line)
+    assert "`routing.http.response.x_frame_options.header_value`" in line
+    assert "--attributes Key=routing.http.response.x_frame_options.header_value,Value=`" in line
+
+
+def test_response_headers_that_are_taken_out_as_a_whole_leave_the_server_header_off() -> None:
+    text = as_markdown(effect({"listener": {"responseHeaders": {"server": False}}}, {"listener": {}}), "dev", SIDES)
+    assert "Key=routing.http.response.server.enabled,Value=true" in text
+
+
+def test_a_listener_on_another_port_keeps_no_header() -> None:
+    text = as_markdown(
+        effect({"listener": {"responseHeaders": {"xFrameOptions": "DENY"}}}, {"listener": {"port": 81}}), "dev", SIDES
+    )
+    assert "Stays on the listener" not in text

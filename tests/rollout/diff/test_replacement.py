@@ -73,6 +73,11 @@ CHANGES: dict[str, dict[str, Any]] = {
     "tags": {"tags": {"team": "x"}},
     "another timeout": {"idleTimeoutSeconds": 61},
     "https": {"listener": HTTPS},
+    "response headers": {"listener": {"responseHeaders": {"xFrameOptions": "DENY"}}},
+    "a certificate more": {"listener": HTTPS | {"certificateArns": [HTTPS["certificateArn"] + "2"]}},
+    "a web ACL": {"waf": {"webAclArn": "arn:aws:wafv2:us-east-1:123456789012:regional/webacl/main/1"}},
+    "a preset of the same port": variants(b={"serving": "sagemaker", "targets": {"external": "ip"}}),
+    "a preset of another port": variants(b={"serving": "vllm", "targets": {"external": "ip"}}),
     "an override": {"override": {"secret": False}},
 }
 
