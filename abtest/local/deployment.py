@@ -87,13 +87,14 @@ def deploy(
 
 
 def _refuse_unreadable(experiment: Experiment) -> None:
-    """Most encrypted texts pass through as they are; not those that resources are named by."""
-    addresses = [a for variant in experiment.variants.values() for a in variant.targets.ip_addresses or ()]
+    """Most encrypted texts pass through as they are; not those that resources are named or made by."""
+    targets = [variant.targets for variant in experiment.variants.values()]
+    addresses = [text for each in targets for text in (*(each.ip_addresses or ()), each.lambda_arn)]
     names = (*addresses, *experiment.network.ingress_cidrs, *experiment.listener.certificate_arns)
     if any(isinstance(text, Secret) for text in names):
         raise DeployError(
-            "encrypted addresses and further certificates (ipAddresses, ingressCidrs, certificateArns) cannot be "
-            "deployed here: only Pulumi decrypts"
+            "encrypted addresses and further certificates (ipAddresses, lambdaArn, ingressCidrs, certificateArns) "
+            "cannot be deployed here: only Pulumi decrypts"
         )
 
 

@@ -91,7 +91,8 @@ def launch_group(
             {"key": key, "value": value, "propagate_at_launch": True}
             for key, value in tags_of(experiment, variant=variant, name=name).items()
         ],
-        opts=opts,
+        # With another target group it would leave the old one before what forwards there does.
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(replace_on_changes=["targetGroupArns"])),
     )
 
 

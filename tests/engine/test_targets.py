@@ -54,6 +54,18 @@ def test_instances_leave_after_the_group_that_takes_over_came_and_come_before_it
     assert when(single, "create", ":TargetGroupAttachment", "abtest-b-1") < when(single, "delete", ":Group", "abtest-b")
 
 
+def test_another_target_group_has_another_auto_scaling_group(standing: Engine) -> None:
+    standing.up(SCALED).succeeded()
+
+    run = standing.up(changed(SCALED, variants__b__port=9090)).succeeded()
+
+    forwards, leaves = (
+        when(run, "update", ":Listener", "listener-80"),
+        when(run, "delete-replaced", ":Group", "abtest-b"),
+    )
+    assert when(run, "create-replacement", ":Group", "abtest-b") < forwards < leaves
+
+
 def test_another_script_is_another_version_of_the_template(standing: Engine) -> None:
     standing.up(SCALED).succeeded()
     (standing.folder / "start.sh").write_text("#!/bin/sh\nexec model-server\n", encoding="utf-8")

@@ -48,13 +48,14 @@ def _replacements(before: Version, after: Version) -> Iterator[Replacement]:
     for name in sorted(was.variants.keys() & now.variants.keys()):
         old, new = was.variants[name], now.variants[name]
         path = f"abtest:variants.{name}"
-        if reasons := [*moved, *_group(path, old, new)]:
-            yield _made("target group", reasons, variant=name)
+        group = [*moved, *_group(path, old, new)]
+        if group:
+            yield _made("target group", group, variant=name)
         starts, started = new.targets.launch, old.targets.launch
         if starts is not None and started is not None:
             own = [*_launch(f"{path}.targets.launch", started, starts), *_script(path, name, before, after)]
-            elsewhere = [] if starts.scales else _subnets(was.network, now.network)
-            if reasons := [*moved, *own, *elsewhere]:
+            elsewhere = group if starts.scales else [*moved, *_subnets(was.network, now.network)]
+            if reasons := list(dict.fromkeys([*elsewhere, *own])):
                 yield _instances(name, started, starts, reasons)
 
 

@@ -229,6 +229,14 @@ def test_what_only_the_group_says_replaces_none(change: dict[str, Any]) -> None:
     assert not compare(scaled(), scaled(**change)).replaced
 
 
+def test_another_target_group_takes_other_instances() -> None:
+    own = {"userDataFile": "tests/write_generated.py"}  # the sample server speaks HTTP alone
+    before, after = (
+        version(variants(a=launched(**SCALED | own)["a"] | {"protocol": protocol})) for protocol in ("HTTP", "HTTPS")
+    )
+    assert [r.what for r in compare(before, after).replaced] == ["target group", "instance"]
+
+
 def test_other_subnets_are_for_the_next_instances_of_a_group() -> None:
     before, after = (
         version({"network": network} | variants(**launched(**SCALED))) for network in ({}, {"subnetTags": {"x": "y"}})
