@@ -87,11 +87,15 @@ def deploy(
 
 
 def _refuse_unreadable(experiment: Experiment) -> None:
-    """Most encrypted texts pass through as they are; of addresses, more must be known than that there is one."""
-    addresses = [a for variant in experiment.variants.values() for a in variant.targets.ip_addresses or ()]
-    if any(isinstance(text, Secret) for text in (*addresses, *experiment.network.ingress_cidrs)):
+    """Most encrypted texts pass through as they are; of these, more must be known than that there is one."""
+    variants = experiment.variants.values()
+    addresses = [address for variant in variants for address in variant.targets.ip_addresses or ()]
+    services = [variant.targets.ecs for variant in variants if variant.targets.ecs is not None]
+    arns = [arn for service in services for arn in (*service.secrets.values(), *service.task_policy_arns)]
+    if any(isinstance(text, Secret) for text in (*addresses, *experiment.network.ingress_cidrs, *arns)):
         raise DeployError(
-            "encrypted addresses (ipAddresses, ingressCidrs) cannot be deployed here: only Pulumi decrypts"
+            "encrypted addresses or ARNs (ipAddresses, ingressCidrs, secrets, taskPolicyArns) cannot be deployed here: "
+            "only Pulumi decrypts"
         )
 
 

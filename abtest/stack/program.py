@@ -38,11 +38,19 @@ def build(experiment: Experiment, surroundings: Surroundings, hooks: Hooks | Non
         exports["access_logs_bucket"] = access_logs.bucket
     load_balancer = LoadBalancer(NAME, experiment, surroundings, network, access_logs)
     routing = Routing(NAME, experiment, network, load_balancer, variants, forwarded)
+    forwards = [routing.listener, *routing.rules]
+    services: list[pulumi.Resource] = []
+    if any(variant.targets.ecs for variant in experiment.variants.values()):
+        from abtest.stack.ecs import services_of
+
+        found = services_of(NAME, experiment, surroundings, variants, load_balancer.load_balancer.arn_suffix, forwards)
+        services = [component.service for component in found.values()]
+        exports["ecs_services"] = {name: component.service.name for name, component in found.items()}
     salt = random.RandomId(f"{NAME}-salt", byte_length=8, keepers={"experiment": experiment.experiment})
     alb = load_balancer.load_balancer
     host: pulumi.Input[str] = alb.dns_name
     if experiment.dns is not None and surroundings.zone_id is not None:
-        after = [routing.listener, *routing.rules]
+        after = [*forwards, *services]
         record = Record(f"{NAME}-dns", experiment.dns, surroundings.zone_id, experiment, load_balancer, after)
         exports["fqdn"] = record.fqdn
         host = alb.dns_name if record.fqdn.startswith("*") else record.fqdn

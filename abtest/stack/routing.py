@@ -65,10 +65,10 @@ class Routing(pulumi.ComponentResource):
         """Options of what forwards: it comes after every target of the groups that it names (which come after the way
         to them is open), and goes before them.
         """
-        variants = list(weights)
-        attachments = [attachment for variant in variants for attachment in self._variants[variant].attachments]
+        variants = [self._variants[name] for name in weights]
+        targets = [each for variant in variants for each in (*variant.openings, *variant.attachments)]
         hooks = self._forwarded if variants else None
-        return pulumi.ResourceOptions(parent=self, depends_on=[*attachments, *more], hooks=hooks)
+        return pulumi.ResourceOptions(parent=self, depends_on=[*targets, *more], hooks=hooks)
 
     def _main_listener(self) -> aws.lb.Listener:
         experiment, listener = self._experiment, self._experiment.listener

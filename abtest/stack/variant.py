@@ -23,11 +23,13 @@ class Variant(pulumi.ComponentResource):
     """A target group with its targets.
 
     ``attachments`` is what a forward to this variant depends on: before it, the group has no target, and requests
-    sent there would be answered with 503. They in turn come after the security group rules that open the way.
+    sent there would be answered with 503. They in turn come after ``openings``, the security group rules that open the
+    way. The targets of a Fargate service come after the forward (abtest/stack/ecs.py).
     """
 
     target_group: aws.lb.TargetGroup
     attachments: tuple[aws.lb.TargetGroupAttachment, ...]
+    openings: tuple[SecurityGroupRule, ...]
     security_group: aws.ec2.SecurityGroup | None
 
     def __init__(
@@ -45,13 +47,16 @@ class Variant(pulumi.ComponentResource):
         self._config = experiment.variants[variant]
         self._child = pulumi.ResourceOptions(parent=self)
         self._attached = pulumi.ResourceOptions(parent=self, hooks=hooks.attached)
-        self.security_group = None
+        self.security_group, self.openings = None, ()
         self.target_group = self._target_group(pulumi.ResourceOptions(parent=self, hooks=hooks.group))
         targets = self._config.targets
         if targets.launch is not None:
-            self.security_group, openings = self._open_to(network)
+            self.security_group, self.openings = self._open_to(network)
             launchable = surroundings.launchables[variant]
-            self.attachments = self._launch(targets.launch, launchable, self.security_group, openings)
+            self.attachments = self._launch(targets.launch, launchable, self.security_group)
+        elif targets.ecs is not None:
+            self.security_group, self.openings = self._open_to(network)
+            self.attachments = ()
         else:
             ids = targets.instance_ids or targets.ip_addresses or ()
             self.attachments = tuple(self._attach(target, target, zone=self._zone(target)) for target in ids)
@@ -103,12 +108,13 @@ class Variant(pulumi.ComponentResource):
             opts=self._attached,
         )
 
-    def _open_to(self, network: Network) -> tuple[aws.ec2.SecurityGroup, list[SecurityGroupRule]]:
-        """The instances' security group: only the load balancer gets in."""
+    def _open_to(self, network: Network) -> tuple[aws.ec2.SecurityGroup, tuple[SecurityGroupRule, ...]]:
+        """The security group of instances or tasks: only the load balancer gets in."""
         tags = tags_of(self._experiment, variant=self._variant)
         group = aws.ec2.SecurityGroup(
             self._name,
-            description="Instances of a variant of the A/B test",
+            # Another description would be another group.
+            description=f"{'Tasks' if self._config.targets.ecs else 'Instances'} of a variant of the A/B test",
             vpc_id=self._surroundings.network.vpc_id,
             tags=tags_of(self._experiment, variant=self._variant, name=self._name),
             opts=self._child,
@@ -125,14 +131,10 @@ class Variant(pulumi.ComponentResource):
             rules.append(
                 open_port(egress, f"{self._name}-to-{everywhere}", group, everywhere, None, tags=tags, opts=self._child)
             )
-        return group, rules
+        return group, tuple(rules)
 
     def _launch(
-        self,
-        launch: Launch,
-        launchable: Launchable,
-        group: aws.ec2.SecurityGroup,
-        openings: list[SecurityGroupRule],
+        self, launch: Launch, launchable: Launchable, group: aws.ec2.SecurityGroup
     ) -> tuple[aws.lb.TargetGroupAttachment, ...]:
         # Another type or another script means another instance: replaced, the new one before the old one leaves.
         # Otherwise the provider would stop the running one. A newer default image is no reason to replace anything,
@@ -141,7 +143,7 @@ class Variant(pulumi.ComponentResource):
         key = f"{image.architecture}-" if image.architecture == "arm64" else ""
         options = pulumi.ResourceOptions(
             parent=self,
-            depends_on=openings,
+            depends_on=self.openings,
             replace_on_changes=["instanceType", "userData"],
             ignore_changes=None if launch.ami else ["ami"],
         )
@@ -170,4 +172,4 @@ class Variant(pulumi.ComponentResource):
 def _target_type(targets: Targets) -> str:
     if targets.external is not None:
         return targets.external
-    return "ip" if targets.ip_addresses is not None else "instance"
+    return "ip" if targets.ip_addresses is not None or targets.ecs is not None else "instance"

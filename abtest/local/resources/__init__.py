@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from abtest.local.clients import Clients, Inputs
-from abtest.local.resources import cloudwatch, ec2, load_balancing, other, s3
+from abtest.local.resources import cloudwatch, containers, ec2, load_balancing, other, s3
 from abtest.local.resources.making import Created, Makers
 
 __all__ = ["CREATE", "RegexConditions", "create"]
@@ -17,6 +17,7 @@ CREATE: Makers = {
     **ec2.MAKERS,
     **load_balancing.MAKERS,
     **cloudwatch.MAKERS,
+    **containers.MAKERS,
     **s3.MAKERS,
     **other.MAKERS,
 }

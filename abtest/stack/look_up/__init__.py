@@ -15,6 +15,7 @@ from abtest.experiment import ConfigError, Experiment, Source
 from abtest.experiment.problems import Report
 from abtest.stack.engine import shown_as_list
 from abtest.stack.look_up.ask import NotFoundError, UnreachableError, ask
+from abtest.stack.look_up.clusters import find_clusters
 from abtest.stack.look_up.instances import Image, Launchable, find_launchables
 from abtest.stack.look_up.network import FoundNetwork, Subnet, check_addresses, find_network
 
@@ -22,10 +23,13 @@ __all__ = ["FoundNetwork", "Image", "Launchable", "Subnet", "Surroundings", "loo
 
 
 class Surroundings(Struct, frozen=True, kw_only=True):
-    """What exists already. ``launchables`` is by variant, for those that launch instances."""
+    """What exists already. ``launchables`` is by variant, for those that launch instances; ``clusters`` are the ARNs of
+    ECS clusters by name.
+    """
 
     network: FoundNetwork
     launchables: Mapping[str, Launchable] = field(default_factory=dict)
+    clusters: Mapping[str, str] = field(default_factory=dict)
     zone_id: str | None = None
 
 
@@ -39,7 +43,8 @@ def _look_up(experiment: Experiment, source: Source) -> Surroundings:
     report = Report(source)
     try:
         network = find_network(experiment, report)
-        launchables = find_launchables(experiment, network.subnets, report, source.project.folder)
+        launchables = find_launchables(experiment, network.target_subnets, report, source.project.folder)
+        clusters = find_clusters(experiment, report)
         zone_id = _zone_id(experiment, report)
     except UnreachableError as error:
         report.error((), f"AWS cannot be asked: {error}; check the credentials, their permissions and aws:region")
@@ -49,7 +54,7 @@ def _look_up(experiment: Experiment, source: Source) -> Surroundings:
         check_addresses(addresses, network, report, ("variants", name, "targets", "ipAddresses"))
     if report.has_errors:
         raise ConfigError(report.sorted())
-    return Surroundings(network=network, launchables=launchables, zone_id=zone_id)
+    return Surroundings(network=network, launchables=launchables, clusters=clusters, zone_id=zone_id)
 
 
 def _zone_id(experiment: Experiment, report: Report) -> str | None:
