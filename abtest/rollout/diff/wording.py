@@ -119,11 +119,11 @@ def request_words(request: Request, routes: Sequence[Route]) -> str:
 
 
 def replacement_words(found: Replacement) -> str:
-    """What is replaced: the target group of b, 2 instances of b."""
+    """What is replaced: the target group of b, 2 instances of b, the tasks of b."""
     if found.variant is None:
         return f"the {found.what}"
-    counted = f"the {found.what}" if found.what == "target group" else f"{found.count} {found.what}s"
-    return f"{counted.removesuffix('s') if found.count == 1 else counted} of {found.variant}"
+    many = found.count if found.what == "instance" else "the"
+    return f"{many} {found.what}{'s' * (not found.is_one)} of {found.variant}"
 
 
 def update_words(updates: Updates) -> str:
