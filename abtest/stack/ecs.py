@@ -7,7 +7,7 @@ after the listener and its rules. Only stacks that have such a variant load this
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 import pulumi_aws as aws
@@ -19,6 +19,9 @@ from abtest.stack.look_up import Surroundings
 from abtest.stack.network import ports_of
 from abtest.stack.tags import tags_of
 from abtest.stack.variant import Variant
+
+if TYPE_CHECKING:
+    from pulumi_aws import ecs
 
 __all__ = ["Service", "services_of"]
 
@@ -43,19 +46,19 @@ def services_of(
     ``after`` is what forwards to the target groups.
     """
     configs = {variant: config.targets.ecs for variant, config in experiment.variants.items() if config.targets.ecs}
-    clusters = {known: pulumi.Output.from_input(arn) for known, arn in surroundings.clusters.items()}
-    own = None
+    clusters: dict[str | None, pulumi.Output[str]] = {
+        known: pulumi.Output.from_input(arn) for known, arn in surroundings.clusters.items()
+    }
     if any(config.cluster is None for config in configs.values()):
-        own = aws.ecs.Cluster(
-            name, settings=[{"name": "containerInsights", "value": "enabled"}], tags=tags_of(experiment)
-        )
+        settings: list[ecs.ClusterSettingArgsDict] = [{"name": "containerInsights", "value": "enabled"}]
+        clusters[None] = aws.ecs.Cluster(name, settings=settings, tags=tags_of(experiment)).arn
     return {
         variant: Service(
             variant,
             config,
             experiment,
             surroundings,
-            own.arn if own is not None and config.cluster is None else clusters[config.cluster or ""],
+            clusters[config.cluster],
             variants[variant],
             balancer_suffix,
             after,
@@ -202,7 +205,7 @@ class Service(pulumi.ComponentResource):
         )
 
     def _scaling(self, scaling: Autoscaling, balancer_suffix: pulumi.Input[str]) -> None:
-        """As many tasks as keep the requests of each at a number. Tags of the service are not those of its target."""
+        """As many tasks as keep the requests of each at a number."""
         cluster = self._cluster_arn.apply(lambda arn: arn.rpartition("/")[2])
         target = aws.appautoscaling.Target(
             self._name,
