@@ -9,8 +9,17 @@ from abtest.experiment import ConfigError, Experiment, Problem, Project, Source,
 
 ROOT = Path(__file__).parent.parent
 
+#: The stack files that are committed: those at the top, and the examples.
+STACKS = [str(file.relative_to(ROOT)) for file in sorted([*ROOT.glob("Pulumi.*.yaml"), *ROOT.glob("examples/*.yaml")])]
+
 #: A variant that needs nothing around it.
 VARIANT = {"port": 8080, "targets": {"external": "ip"}}
+
+#: A variant that is a Fargate service, and nothing is wrong with.
+SERVICE: dict[str, Any] = {
+    "port": 8080,
+    "targets": {"ecs": {"image": "example.com/model:1", "cpu": 256, "memory": 512, "publicIp": True}},
+}
 
 
 def config(**changes: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.tree import Tree
 
-    from abtest.experiment.types import Variant
+    from abtest.experiment.types import Targets, Variant
     from abtest.local import Deployment, Resource
 
 __all__ = ["show_deployment"]
@@ -114,11 +114,20 @@ def _variants(deployment: Deployment) -> RenderableType:
             experiment.state(name),
             str(experiment.weights.get(name, "-")),
             percent(split[name]) if name in split else "-",
-            "external" if variant.targets.external else str(len(targets)),
+            _targets(variant.targets, len(targets)),
             str(variant.target_port or "-"),
             _health(variant),
         )
     return table
+
+
+def _targets(targets: Targets, registered: int) -> str:
+    if targets.ecs is None:
+        return "external" if targets.external else str(registered)
+    scaling = targets.ecs.autoscaling
+    if scaling is not None:
+        return f"{scaling.min} to {scaling.max} tasks"
+    return f"{targets.ecs.count} task{'s' * (targets.ecs.count != 1)}"
 
 
 def _health(variant: Variant) -> str:

@@ -8,6 +8,7 @@ One table serves the checks, their messages, the JSON Schema and the documentati
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping, Sequence
 
 from msgspec import Meta, Struct
 
@@ -120,7 +121,7 @@ ROOT_VOLUME = Range(
     source="EC2 API EbsBlockDevice, gp3",
 )
 TARGET_COUNT = Range(
-    what="number of instances", low=1, high=1000, source="ALB guide load-balancer-limits: targets a target group"
+    what="number of targets", low=1, high=1000, source="ALB guide load-balancer-limits: targets a target group"
 )
 
 REQUESTS_PER_TARGET = Range(
@@ -139,7 +140,7 @@ GRACE = Range(
 )
 USUAL_GRACE = 300
 TASK_MEMORY = Range(
-    what="memory of a task", low=512, high=122_880, unit="MiB", source="ECS guide, Fargate task definitions"
+    what="memory of a task", low=512, high=122_880, unit="MiB", source="ECS API RegisterTaskDefinition, Fargate"
 )
 EPHEMERAL_STORAGE = Range(
     what="disk of a task", low=21, high=200, unit="GiB", source="ECS API EphemeralStorage; 20 without it"
@@ -190,6 +191,10 @@ TAGS = Length(
     unit="tags",
     source="AWS allows 50 a resource; the program sets up to 5 itself",
 )
+TASK_POLICIES = Length(
+    what="policies of a role", high=20, unit="policies", source="IAM guide, quotas: 10, and 20 on request"
+)
+TASK_POLICIES_SURE = 10
 ZONES = Length(what="availability zones", low=2, high=100, unit="zones", source="ALB guide application-load-balancers")
 
 # Shapes ---------------------------------------------------------------------------------------------------------
@@ -388,17 +393,15 @@ FUNCTION_ARN = Shape(
 )
 IMAGE = Shape(
     what="container image",
-    pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/@-]*$",
-    longest=1024,
-    says="an image such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/ranker:2",
+    pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/#-]{0,254}(@sha256:[A-Fa-f0-9]{64})?$",
+    says="an image such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/ranker:2, at most 255 characters and a digest",
     source="ECS API ContainerDefinition",
 )
 ENVIRONMENT_NAME = Shape(
     what="name of a variable",
     pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$",
-    longest=256,
     says="letters, digits and _ . -, not starting with a digit",
-    source="ECS API KeyValuePair",
+    source="what containers can read; ECS API KeyValuePair takes any text",
 )
 SECRET_ARN = Shape(
     what="place of a secret",
@@ -496,6 +499,19 @@ DEFAULT_IMAGE_SIZE = 8
 #: Healthy targets below which anomalies are not looked for. Source: ALB guide load-balancer-target-groups, "Automatic
 #: Target Weights".
 ANOMALY_TARGETS = 3
+#: CPU units of a Fargate task -> what memory goes with them, in MiB. Source: ECS API RegisterTaskDefinition, memory.
+FARGATE_MEMORY: Mapping[int, Sequence[int]] = {
+    256: (512, 1024, 2048),
+    512: range(1024, 4096 + 1, 1024),
+    1024: range(2048, 8192 + 1, 1024),
+    2048: range(4096, 16_384 + 1, 1024),
+    4096: range(8192, 30_720 + 1, 1024),
+    8192: range(16_384, 61_440 + 1, 4096),
+    16_384: range(32_768, 122_880 + 1, 8192),
+}
+
+#: Variables that no container gets in the clear. Source: Security Hub control ECS.8.
+SECRET_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "ECS_ENGINE_AUTH_DATA")
 
 #: Target groups a load balancer, fixed. Source: ALB guide load-balancer-limits.
 TARGET_GROUPS = 100

@@ -52,6 +52,10 @@ class Places(Protocol):
 
     def place(self, path: Path) -> Place: ...
 
+    def is_encrypted(self, path: Path) -> bool:
+        """Whether the stack file holds this value encrypted."""
+        ...
+
     def without_secrets(self, path: Path, message: str) -> str:
         """A message about a value, with what must not be shown replaced."""
         ...

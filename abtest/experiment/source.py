@@ -175,6 +175,17 @@ class Source:
                 return self.places[path[:depth]]
         return Place(self.label)
 
+    def is_encrypted(self, path: Path) -> bool:
+        """Whether the stack file holds this value encrypted. The engine hands it over decrypted, and tells only which
+        keys hold something secret.
+        """
+        key = f"{NAMESPACE}:{path[0]}"
+        values = _values_of_file(self.project, self.stack) if key in self.secret_keys else self.values
+        value = decoded(values.get(key))
+        for part in path[1:]:
+            value = value.get(part) if isinstance(value, dict) else None
+        return value is SECRET
+
     def without_secrets(self, path: Path, message: str) -> str:
         """A message without the values of a key that the engine holds as secret.
 
@@ -209,6 +220,14 @@ def _places_of_engine(values: Mapping[str, str], project: Project, stack: str) -
         if _agrees(decoded(text), decoded(values.get(key)))
     }
     return {path: place for path, place in source.places.items() if not path or path[0] in same}
+
+
+def _values_of_file(project: Project, stack: str) -> Mapping[str, Any]:
+    """What the stack file says; nothing where the engine's config comes from elsewhere."""
+    try:
+        return Source.from_file(*stack_file(stack, Project.read(project.folder))).values
+    except ConfigError:
+        return {}
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -185,15 +185,18 @@ class Ecs(Section, frozen=True, kw_only=True):
     autoscaling: Annotated[Autoscaling, Meta(description="Scaling by requests; a fixed number when absent.")] | None = (
         None
     )
-    ephemeral_storage_gb: Annotated[int, limits.EPHEMERAL_STORAGE.meta("Disk of a task. Default: 20 GiB.")] | None = (
-        None
-    )
+    ephemeral_storage_gb: (
+        Annotated[int, limits.EPHEMERAL_STORAGE.meta("Disk of a task, with its image. Default: 20 GiB.")] | None
+    ) = None
     user: (
         Annotated[str, limits.CONTAINER_USER.meta("User of the container. Default: the image's, often root.")] | None
     ) = None
-    read_only_root: Annotated[bool, Meta(description="Only /tmp of the container can be written to.")] = True
+    read_only_root: Annotated[
+        bool,
+        Meta(description="The container can write to /tmp alone, and so its user can if the image says `VOLUME /tmp`."),
+    ] = True
     public_ip: Annotated[
-        bool, Meta(description="A public address for each task: needed to pull images in a subnet without NAT.")
+        bool, Meta(description="A public address for each task: in a public subnet it cannot fetch its image without.")
     ] = False
     health_check_grace_seconds: Annotated[
         int, limits.GRACE.meta("Time that a new task has before a failed health check ends it.")
@@ -234,10 +237,24 @@ class Targets(Section, frozen=True, kw_only=True):
         ]
         | None
     ) = None
-    ecs: Annotated[Ecs, Meta(description="A Fargate service that this program runs.")] | None = None
+    ecs: (
+        Annotated[
+            Ecs,
+            Meta(
+                description="A Fargate service that this program runs. "
+                "On a stack that stands, a new one enters with weight 0."
+            ),
+        ]
+        | None
+    ) = None
     lambda_arn: Annotated[str, limits.FUNCTION_ARN.meta("A Lambda function, or a version or alias of one.")] | None = (
         None
     )
+
+    @property
+    def starts(self) -> bool:
+        """Whether the program starts what answers, in the target subnets."""
+        return self.launch is not None or self.ecs is not None
 
 
 class Variant(Section, frozen=True, kw_only=True):

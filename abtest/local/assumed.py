@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
 
 from abtest.experiment import Experiment
 from abtest.local.clients import ACCOUNT, Clients, location, tag_list
 
 __all__ = ["create_assumed"]
+
+
+class Subnet(NamedTuple):
+    """A subnet that is to be made; without an id of its own it gets any."""
+
+    id: str | None
+    zone: str
+    tags: Mapping[str, str] | None
 
 
 def create_assumed(aws: Clients, experiment: Experiment) -> tuple[str, ...]:
@@ -50,16 +59,12 @@ def _zones(aws: Clients) -> list[str]:
 
 
 def _network(aws: Clients, experiment: Experiment) -> Iterator[str]:
-    network = experiment.network
+    network, zones = experiment.network, _zones(aws)
     is_default = network.vpc_id is None and network.vpc_tags is None
-    if is_default and network.subnet_ids is None and network.subnet_tags is None:
-        yield "the default VPC with its subnets"
-        return
     if is_default and network.subnet_ids is None:
         vpc = aws.ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
-        block = "172.31.{}.0/24"
-        offset = 200  # behind the default subnets
-        yield "the default VPC"
+        block, offset = "172.31.{}.0/24", 200  # behind the default subnets
+        yield "the default VPC" + " with its subnets" * (network.subnet_tags is None)
     else:
         with _next_id("vpcs", "random_vpc_id", network.vpc_id):
             vpc = aws.ec2.create_vpc(
@@ -69,18 +74,25 @@ def _network(aws: Clients, experiment: Experiment) -> Iterator[str]:
             )["Vpc"]["VpcId"]
         block, offset = "10.0.{}.0/24", 0
         yield f"VPC {vpc}{_in_words(network.vpc_tags)}"
-    zones = _zones(aws)
-    ids: Sequence[str | None] = network.subnet_ids or [None] * min(3, len(zones))
-    for n, subnet_id in enumerate(ids):
-        with _next_id("subnets", "random_subnet_id", subnet_id):
-            subnet = aws.ec2.create_subnet(
+    made: list[Subnet] = []
+    if not is_default or network.subnet_ids is not None or network.subnet_tags is not None:
+        ids: Sequence[str | None] = network.subnet_ids or [None] * min(3, len(zones))
+        made = [Subnet(subnet_id, zones[n % len(zones)], network.subnet_tags) for n, subnet_id in enumerate(ids)]
+    there = [subnet.zone for subnet in made] or zones
+    if network.target_subnet_ids is not None or network.target_subnet_tags is not None:
+        known = {subnet.id for subnet in made}
+        ids = [each for each in network.target_subnet_ids or [None] * min(3, len(there)) if each not in known - {None}]
+        made += [Subnet(target, there[n % len(there)], network.target_subnet_tags) for n, target in enumerate(ids)]
+    for n, subnet in enumerate(made):
+        with _next_id("subnets", "random_subnet_id", subnet.id):
+            found = aws.ec2.create_subnet(
                 VpcId=vpc,
                 CidrBlock=block.format(n + offset),
-                AvailabilityZone=zones[n % len(zones)],
+                AvailabilityZone=subnet.zone,
                 **({"Ipv6CidrBlock": f"2001:db8:0:{n}::/64"} if network.ip_address_type != "ipv4" else {}),
-                **_tagged("subnet", network.subnet_tags),
+                **_tagged("subnet", subnet.tags),
             )["Subnet"]
-        yield f"subnet {subnet['SubnetId']} in {subnet['AvailabilityZone']}{_in_words(network.subnet_tags)}"
+        yield f"subnet {found['SubnetId']} in {found['AvailabilityZone']}{_in_words(subnet.tags)}"
 
 
 def _tagged(kind: str, tags: Mapping[str, str] | None) -> dict[str, Any]:
@@ -104,6 +116,13 @@ def _names(aws: Clients, experiment: Experiment) -> Iterator[str]:
     for profile in sorted({launch.instance_profile for launch in launches if launch.instance_profile}):
         aws.iam.create_instance_profile(InstanceProfileName=profile)
         yield f"instance profile {profile}"
+    services = [v.targets.ecs for v in experiment.variants.values() if v.targets.ecs]
+    for cluster in sorted({service.cluster for service in services if service.cluster}):
+        aws.ecs.create_cluster(clusterName=cluster)
+        yield f"ECS cluster {cluster}"
+    for arn in sorted({arn for service in services for arn in service.task_policy_arns}):
+        _policy(aws, arn)
+        yield f"policy {arn}"
     for key in sorted({launch.key_name for launch in launches if launch.key_name}):
         aws.ec2.create_key_pair(KeyName=key)
         yield f"key pair {key}"
@@ -163,6 +182,19 @@ def _functions(aws: Clients, experiment: Experiment) -> Iterator[str]:
         for alias in qualifier:  # moto numbers versions by itself, so an alias stands in for one too
             aws.lambda_.create_alias(FunctionName=name, Name=alias, FunctionVersion="1")
         yield f"function {arn}"
+
+
+def _policy(aws: Clients, arn: str) -> None:
+    """Moto makes policies of its own account, and knows none of AWS's: the new one is moved to the config's ARN."""
+    from moto.iam.models import iam_backends
+
+    owner, _, path = arn.partition(":iam::")[2].partition(":policy")
+    folder, _, name = path.rpartition("/")
+    nothing = {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}
+    made = aws.iam.create_policy(PolicyName=name, Path=f"{folder}/", PolicyDocument=json.dumps(nothing))["Policy"]
+    policies = iam_backends[ACCOUNT]["aws"].managed_policies
+    policies[arn] = policies.pop(made["Arn"])
+    policies[arn].account_id = owner
 
 
 def _certificate(aws: Clients, arn: str) -> None:

@@ -88,13 +88,15 @@ def deploy(
 
 def _refuse_unreadable(experiment: Experiment) -> None:
     """Most encrypted texts pass through as they are; not those that resources are named or made by."""
+    network, listener = experiment.network, experiment.listener
     targets = [variant.targets for variant in experiment.variants.values()]
-    addresses = [text for each in targets for text in (*(each.ip_addresses or ()), each.lambda_arn)]
-    names = (*addresses, *experiment.network.ingress_cidrs, *experiment.listener.certificate_arns)
-    if any(isinstance(text, Secret) for text in names):
+    texts = [text for each in targets for text in (*(each.ip_addresses or ()), each.lambda_arn)]
+    services = [each.ecs for each in targets if each.ecs is not None]
+    texts += [arn for service in services for arn in (*service.secrets.values(), *service.task_policy_arns)]
+    if any(isinstance(text, Secret) for text in (*texts, *network.ingress_cidrs, *listener.certificate_arns)):
         raise DeployError(
-            "encrypted addresses and further certificates (ipAddresses, lambdaArn, ingressCidrs, certificateArns) "
-            "cannot be deployed here: only Pulumi decrypts"
+            "encrypted addresses or ARNs (ipAddresses, lambdaArn, ingressCidrs, certificateArns, secrets, "
+            "taskPolicyArns) cannot be deployed here: only Pulumi decrypts"
         )
 
 

@@ -108,6 +108,19 @@ def _get_parameter(aws: Clients, inputs: Inputs) -> dict[str, Any]:
     }
 
 
+def _get_cluster(aws: Clients, inputs: Inputs) -> dict[str, Any]:
+    name = inputs.take("clusterName")
+    found = aws.ecs.describe_clusters(clusters=[name])["clusters"]
+    if not found:
+        raise LookUpError(f"reading ECS Cluster ({name}): couldn't find resource")
+    return {
+        "id": found[0]["clusterArn"],
+        "arn": found[0]["clusterArn"],
+        "clusterName": name,
+        "status": found[0]["status"],
+    }
+
+
 def _get_zone(aws: Clients, inputs: Inputs) -> dict[str, Any]:
     name, is_private = inputs.take("name").rstrip("."), bool(inputs.take("privateZone"))
     zones = aws.route53.list_hosted_zones()["HostedZones"]
@@ -153,6 +166,7 @@ LOOK_UPS: dict[str, Callable[[Clients, Inputs], dict[str, Any]]] = {
     "aws:lb/getListener:getListener": _get_listener,
     "aws:lb/getLoadBalancer:getLoadBalancer": _get_load_balancer,
     "aws:ec2/getAmi:getAmi": _get_ami,
+    "aws:ecs/getCluster:getCluster": _get_cluster,
     "aws:ssm/getParameter:getParameter": _get_parameter,
     "aws:route53/getZone:getZone": _get_zone,
 }

@@ -42,9 +42,14 @@ class GuardError(Exception):
 
 
 def guard(experiment: Experiment, source: Source) -> Guard | None:
-    """The hooks of one run of the program; None without guardrails, or while they are overridden."""
+    """The hooks of one run of the program; None while the guardrails are overridden, and where there are none, unless a
+    variant is a service: ECS itself sets a limit to what one update can do.
+    """
     rails = experiment.guardrails
-    return None if rails is None or rails.override is not None else Guard(experiment, source)
+    if rails is None:
+        has_service = any(variant.targets.ecs for variant in experiment.variants.values())
+        return Guard(experiment, source) if has_service else None
+    return None if rails.override is not None else Guard(experiment, source)
 
 
 class Guard:
@@ -52,6 +57,7 @@ class Guard:
 
     def __init__(self, experiment: Experiment, source: Source) -> None:
         self._experiment, self._source = experiment, source
+        self._has_rails = experiment.guardrails is not None
         self._verdict: asyncio.Task[tuple[Gain, ...]] | None = None
         self._made: set[str] = set()
 
@@ -61,8 +67,9 @@ class Guard:
         """
         variant = args.name.removeprefix("abtest-")  # as abtest/stack/variant.py names it
         self._made.add(variant)
-        with _told_alone():
-            await asyncio.to_thread(self._refuse_replacement, variant)
+        if self._has_rails or self._is_service(variant):
+            with _told_alone():
+                await asyncio.to_thread(self._refuse_replacement, variant)
 
     async def before_forward(self, args: pulumi.ResourceHookArgs) -> None:
         """Before the listener or a rule: the whole update is judged once, so that no half of it is made."""
@@ -84,9 +91,12 @@ class Guard:
         finds it registered, and does not ask: a hook before the deletion could, but with one `pulumi destroy` wants
         --run-program.
         """
-        if args.new_outputs is not None:
+        if args.new_outputs is not None and self._has_rails:
             with _told_alone():
                 await asyncio.to_thread(self._wait_until_healthy, args.new_outputs)
+
+    def _is_service(self, variant: str) -> bool:
+        return self._experiment.variants[variant].targets.ecs is not None
 
     def _refuse_unchecked(self, found: Iterable[Gain]) -> None:
         """Asked by each hook anew: the groups that something forwards to are made before it, others maybe later."""
@@ -98,7 +108,7 @@ class Guard:
 
     def _refuse_replacement(self, variant: str) -> None:
         from abtest.rollout.engine import EngineError
-        from abtest.rollout.judgement import replaced
+        from abtest.rollout.judgement import replaced, unmovable
         from abtest.rollout.live import main_listener
 
         try:
@@ -111,6 +121,8 @@ class Guard:
             return
         with self._client("elbv2") as elbv2:
             for balancer in _balancers(elbv2, deployed):
+                if self._is_service(variant):
+                    _refuse([unmovable(variant)])
                 if listener := self._experiment.listener.arn or main_listener(elbv2, balancer):
                     _refuse(replaced(self._live(elbv2, listener), variant))
 
@@ -135,6 +147,8 @@ class Guard:
                 alarms=lambda: self._alarms(live),
             )
             _refuse(problems(self._experiment, standing))
+        if not self._has_rails:
+            return ()
         for warning in self._undrained(live.table):
             pulumi.log.warn(warning)
         return gains(live.table, self._experiment)

@@ -12,7 +12,18 @@ from abtest.rollout.live import Live
 from abtest.routing import Route, RoutingTable, percent
 from abtest.routing.inclusion import includes
 
-__all__ = ["Gain", "Standing", "called", "gains", "problems", "replaced", "same_route", "unchecked"]
+__all__ = [
+    "Gain",
+    "Standing",
+    "called",
+    "gains",
+    "problems",
+    "replaced",
+    "same_route",
+    "unchecked",
+    "unmovable",
+    "unstarted",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +101,12 @@ def called(route: Route) -> str:
 
 
 def problems(experiment: Experiment, standing: Standing) -> Iterator[str]:
-    """Every guardrail that the update would break: variant, route, from and to, the rule broken, what to do."""
+    """Every guardrail that the update would break: variant, route, from and to, the rule broken, what to do. Without
+    guardrails, only what would send requests to a service before it has a task.
+    """
     rails = experiment.guardrails
+    if rails is None or not rails.require_healthy:
+        yield from unstarted(standing.table, experiment, standing.known)
     if rails is None:
         return
     found, control = gains(standing.table, experiment), _free(experiment.control, standing)
@@ -104,9 +119,7 @@ def problems(experiment: Experiment, standing: Standing) -> Iterator[str]:
                 f"go to {percent(gain.before + Fraction(rails.max_step, 100))} first"
                 + (_not_free(gain.variant, standing) if gain.variant == experiment.control else "")
             )
-    first_of_each: dict[str, Gain] = {}
-    for gain in found:
-        first_of_each.setdefault(gain.variant, gain)
+    first_of_each = _first_of_each(found)
     for gain in first_of_each.values() if rails.require_healthy else ():
         yield from _unready(gain, 1 if gain.variant == control else rails.min_healthy, rails.min_healthy, standing)
     # What the control gains is taken back from another, which must work at once.
@@ -156,10 +169,7 @@ def unchecked(found: Iterable[Gain], made: Collection[str]) -> Iterator[str]:
 def _unready(gain: Gain, needed: int, min_healthy: int, standing: Standing) -> Iterator[str]:
     name = gain.variant
     if name not in standing.known:
-        yield (
-            f"{gain}, but no rule forwards to it yet, so the load balancer does not check its health; warm it first: "
-            f"pulumi config set --path 'abtest:weights.{name}' 0, pulumi up, then shift"
-        )
+        yield _cold(gain)
         return
     healthy = standing.healthy(name)
     if healthy < needed:
@@ -167,6 +177,39 @@ def _unready(gain: Gain, needed: int, min_healthy: int, standing: Standing) -> I
             f"{gain}, but it has {healthy} healthy target{'s' * (healthy != 1)} and minHealthy is {min_healthy}; "
             "wait until they pass their health checks, or mend them"
         )
+
+
+def _first_of_each(found: Iterable[Gain]) -> Mapping[str, Gain]:
+    """Variant -> where it gains first."""
+    first: dict[str, Gain] = {}
+    for gain in found:
+        first.setdefault(gain.variant, gain)
+    return first
+
+
+def _cold(gain: Gain) -> str:
+    return (
+        f"{gain}, but no rule forwards to it yet, so the load balancer does not check its health; warm it first: "
+        f"pulumi config set --path 'abtest:weights.{gain.variant}' 0, pulumi up, then shift"
+    )
+
+
+def unstarted(before: RoutingTable, experiment: Experiment, known: Collection[str]) -> Iterator[str]:
+    """Why services that no rule forwards to yet may not gain share: ECS starts tasks only behind a target group that a
+    listener uses (ECS API CreateService), so the first requests would find none.
+    """
+    for name, gain in _first_of_each(gains(before, experiment)).items():
+        if experiment.variants[name].targets.ecs is not None and name not in known:
+            yield _cold(gain)
+
+
+def unmovable(name: str) -> str:
+    """Why the target group of a service is not replaced, whatever its share."""
+    return (
+        f"the target group of {name} would be replaced, but the tasks of its service come to the new one only after "
+        "the load balancer has it, and until then nobody answers there; add a variant under another name at weight 0, "
+        "shift, then take this one out"
+    )
 
 
 def replaced(live: Live, name: str) -> Iterator[str]:

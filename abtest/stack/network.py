@@ -24,7 +24,7 @@ SecurityGroupRule = aws.vpc.SecurityGroupIngressRule | aws.vpc.SecurityGroupEgre
 class Network(pulumi.ComponentResource):
     """Admits ``ingressCidrs`` on the listener's ports only; talks to the variants' ports and health-check ports only.
 
-    Instances that the program launches have security groups of their own, which their variant opens to this one.
+    Instances and tasks that the program starts have security groups of their own, which their variant opens to it.
     """
 
     security_group: aws.ec2.SecurityGroup
@@ -112,7 +112,7 @@ def _destinations(experiment: Experiment, surroundings: Surroundings) -> Iterato
     """Block and port of every target whose security group is not the program's own."""
     for variant in experiment.variants.values():
         targets = variant.targets
-        if targets.launch is not None or targets.lambda_arn is not None:  # a function is invoked, not connected to
+        if targets.starts or targets.lambda_arn is not None:  # a function is invoked, not connected to
             continue
         if targets.ip_addresses is not None:
             blocks = [f"{address}/{ipaddress.ip_address(address).max_prefixlen}" for address in targets.ip_addresses]

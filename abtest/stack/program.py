@@ -52,6 +52,12 @@ def build(experiment: Experiment, surroundings: Surroundings, hooks: Hooks | Non
         from abtest.stack.waf import Firewall
 
         before_clients.append(Firewall(f"{NAME}-waf", experiment.waf, front).association)
+    if any(variant.targets.ecs for variant in experiment.variants.values()):
+        from abtest.stack.ecs import services_of
+
+        services = services_of(NAME, experiment, surroundings, variants, front.arn_suffix, routing.forwards)
+        before_clients += [component.service for component in services.values()]
+        exports["ecs_services"] = {name: component.service.name for name, component in services.items()}
     salt = random.RandomId(f"{NAME}-salt", byte_length=8, keepers={"experiment": experiment.experiment})
     host: pulumi.Input[str] = front.dns_name
     if experiment.dns is not None and surroundings.zone_id is not None:

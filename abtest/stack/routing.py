@@ -88,10 +88,10 @@ class Routing(pulumi.ComponentResource):
         """Options of what forwards: it comes after every target of the groups that it names (which come after the way
         to them is open), and goes before them.
         """
-        variants = list(weights)
-        attachments = [attachment for variant in variants for attachment in self._variants[variant].attachments]
+        variants = [self._variants[name] for name in weights]
+        targets = [each for variant in variants for each in (*variant.openings, *variant.attachments)]
         hooks = self._forwarded if variants else None
-        return pulumi.ResourceOptions(parent=self, depends_on=[*attachments, *more], hooks=hooks)
+        return pulumi.ResourceOptions(parent=self, depends_on=[*targets, *more], hooks=hooks)
 
     def _split(self) -> lb.ListenerRuleActionArgsDict:
         return forward(self._experiment.weights, self._arns, self._experiment.stickiness_seconds)

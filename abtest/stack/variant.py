@@ -30,11 +30,13 @@ class Variant(pulumi.ComponentResource):
     """A target group with its targets.
 
     ``attachments`` is what a forward to this variant depends on: before it, the group has no target, and requests
-    sent there would be answered with 503. They in turn come after the security group rules that open the way.
+    sent there would be answered with 503. They in turn come after ``openings``, the security group rules that open the
+    way. The targets of a Fargate service come after the forward (abtest/stack/ecs.py).
     """
 
     target_group: aws.lb.TargetGroup
     attachments: tuple[pulumi.Resource, ...]
+    openings: tuple[SecurityGroupRule, ...]
     security_group: aws.ec2.SecurityGroup | None
     autoscaling_group: aws.autoscaling.Group | None
 
@@ -53,13 +55,17 @@ class Variant(pulumi.ComponentResource):
         self._config = experiment.variants[variant]
         self._child = pulumi.ResourceOptions(parent=self)
         self._hooks = hooks
-        self.security_group = self.autoscaling_group = None
+        self.security_group, self.openings = None, ()
+        self.autoscaling_group = None
         self.target_group = self._target_group()
         targets = self._config.targets
         if targets.launch is not None:
             self.attachments = self._launch(targets.launch, network)
         elif targets.lambda_arn is not None:
             self.attachments = (self._attach_function(targets.lambda_arn),)
+        elif targets.ecs is not None:
+            self.security_group, self.openings = self._open_to(network)
+            self.attachments = ()
         else:
             ids = targets.instance_ids or targets.ip_addresses or ()
             self.attachments = tuple(self._attach(target, target, zone=self._zone(target)) for target in ids)
@@ -129,28 +135,29 @@ class Variant(pulumi.ComponentResource):
         return self._attach("function", arn, after=[permit_invocation(self._name, arn, self.target_group, self._child)])
 
     def _launch(self, launch: Launch, network: Network | None) -> tuple[pulumi.Resource, ...]:
-        self.security_group, openings = self._open_to(network)
+        self.security_group, self.openings = self._open_to(network)
         variant, experiment, security_group = self._variant, self._experiment, self.security_group
         launchable = self._surroundings.launchables[variant]
         if not launch.scales:
-            opts = pulumi.ResourceOptions(parent=self, depends_on=openings)
+            opts = pulumi.ResourceOptions(parent=self, depends_on=self.openings)
             instances = launch_instances(variant, experiment, launch, launchable, security_group, opts)
             return tuple(self._attach(str(n), instance.id) for n, instance in enumerate(instances, 1))
         from abtest.stack.autoscaling import launch_group, template_of
 
         template = template_of(variant, experiment, launch, launchable, security_group, self._child)
-        opts = pulumi.ResourceOptions(parent=self, depends_on=openings, hooks=self._hooks.attached)
+        opts = pulumi.ResourceOptions(parent=self, depends_on=self.openings, hooks=self._hooks.attached)
         self.autoscaling_group = launch_group(
             variant, experiment, launch, launchable, template, self.target_group, opts
         )
         return (self.autoscaling_group,)
 
-    def _open_to(self, network: Network | None) -> tuple[aws.ec2.SecurityGroup, list[SecurityGroupRule]]:
-        """The instances' security group: only the load balancer gets in."""
+    def _open_to(self, network: Network | None) -> tuple[aws.ec2.SecurityGroup, tuple[SecurityGroupRule, ...]]:
+        """The security group of instances or tasks: only the load balancer gets in."""
         tags = tags_of(self._experiment, variant=self._variant)
         group = aws.ec2.SecurityGroup(
             self._name,
-            description="Instances of a variant of the A/B test",
+            # Another description would be another group.
+            description=f"{'Tasks' if self._config.targets.ecs else 'Instances'} of a variant of the A/B test",
             vpc_id=self._surroundings.network.vpc_id,
             tags=tags_of(self._experiment, variant=self._variant, name=self._name),
             opts=self._child,
@@ -174,7 +181,7 @@ class Variant(pulumi.ComponentResource):
             rules.append(
                 open_port(egress, f"{self._name}-to-{everywhere}", group, everywhere, None, tags=tags, opts=self._child)
             )
-        return group, rules
+        return group, tuple(rules)
 
 
 def _anomaly_mitigation(config: VariantConfig) -> str | None:
@@ -189,4 +196,4 @@ def _target_type(targets: Targets) -> str:
         return targets.external
     if targets.lambda_arn is not None:
         return "lambda"
-    return "ip" if targets.ip_addresses is not None else "instance"
+    return "ip" if targets.ip_addresses is not None or targets.ecs is not None else "instance"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.commands import run_here, run_shell
-from tests.configs import ROOT, write_stack
+from tests.configs import ROOT, STACKS, write_stack
 
 GOOD = """\
 config:
@@ -74,6 +74,12 @@ def test_the_committed_stacks_have_no_problem(capsys: Capsys, monkeypatch: pytes
     stacks = len(list(ROOT.glob("Pulumi.*.yaml")))
     assert stacks >= 2
     assert run_here(capsys, "check") == (0, f"{stacks} stack files: 0 errors, 0 warnings\n", "")
+
+
+@pytest.mark.parametrize("stack", [stack for stack in STACKS if stack.startswith("examples/")])
+def test_the_examples_have_no_problem(capsys: Capsys, monkeypatch: pytest.MonkeyPatch, stack: str) -> None:
+    monkeypatch.chdir(ROOT)
+    assert run_here(capsys, "check", "--stack", stack) == (0, "1 stack file: 0 errors, 0 warnings\n", "")
 
 
 def test_without_arguments_every_stack_of_the_project_is_checked(capsys: Capsys, project: Path) -> None:

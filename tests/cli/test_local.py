@@ -104,6 +104,17 @@ def test_the_dev_stack_is_shown_whole(dev: Shown) -> None:
     assert_resources_and_outputs_are_shown(dev)
 
 
+def test_services_are_shown_with_their_tasks_and_a_sample_server_answers_for_them() -> None:
+    ecs = shown("examples/ecs.yaml")
+    assert ecs.rows("Variants") == [
+        ["a (control)", "live", "95", "95 %", "2 to 10 tasks", "8080"],
+        ["b", "live", "5", "5 %", "2 tasks", "8080"],
+    ]
+    assert_resources_and_outputs_are_shown(ecs)
+    a, b = ecs.rows("Traffic: 400 requests in ")
+    assert (a[:3], b[:3]) == (["default", "a", "95 %"], ["", "b", "5 %"])
+
+
 def test_the_traffic_is_shown_by_route_beside_what_was_asked_for(dev: Shown) -> None:
     *rules, a, b = dev.rows("Traffic: 400 requests in ")
     assert rules == [

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from abtest.experiment.schema import reference, schema
-from tests.configs import ROOT, VARIANT, config, errors, rule, variant
+from tests.configs import ROOT, STACKS, VARIANT, config, errors, rule, variant
 from tests.write_generated import presets
 
 
@@ -40,10 +40,10 @@ def test_the_schema_is_a_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(schema())
 
 
-@pytest.mark.parametrize("stack", ["dev", "prod"])
+@pytest.mark.parametrize("stack", STACKS)
 def test_the_committed_stack_files_name_the_schema_and_satisfy_it(stack: str) -> None:
-    text = (ROOT / f"Pulumi.{stack}.yaml").read_text()
-    assert text.startswith("# yaml-language-server: $schema=abtest.schema.json\n")
+    text, folder = (ROOT / stack).read_text(), "../" if "/" in stack else ""
+    assert text.startswith(f"# yaml-language-server: $schema={folder}abtest.schema.json\n")
     assert verdicts(yaml.safe_load(text)["config"]) == []
 
 

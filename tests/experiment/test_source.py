@@ -10,7 +10,7 @@ import yaml
 from abtest.experiment import ConfigError, Project, Source, find_project, load, load_stack, stack_file
 from abtest.experiment.engine_text import go_float
 from abtest.experiment.types import SECRET
-from tests.configs import ROOT, VARIANT, config, lines_of, write_stack
+from tests.configs import ROOT, STACKS, VARIANT, config, lines_of, write_stack
 
 ODD = "[no, on, yes, 010, 0x10, 1_000, 2024-01-01, ~, 1e3, 08]"
 
@@ -204,8 +204,8 @@ def test_escs_environments_are_said_to_be_left_out(tmp_path: Path) -> None:
 
 def test_the_committed_stack_files_have_the_layout_that_pulumi_writes() -> None:
     """`pulumi config set` writes scalars of the top level as texts; anything else would be a second changed line."""
-    for stack in ("dev", "prod"):
-        values = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
+    for stack in STACKS:
+        values = yaml.safe_load((ROOT / stack).read_text())["config"]
         assert all(isinstance(value, str | dict) for value in values.values())
 
 

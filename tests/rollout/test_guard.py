@@ -21,7 +21,7 @@ from abtest.rollout import guard, session
 from abtest.rollout.engine import EngineError, Update
 from abtest.rollout.guard import Guard, GuardError
 from abtest.rollout.live import read_live
-from tests.configs import ROOT, config, experiment, source, write_stack
+from tests.configs import ROOT, SERVICE, VARIANT, config, experiment, source, write_stack
 from tests.rollout.standing import standing
 
 STACK = """\
@@ -60,6 +60,14 @@ def test_there_are_hooks_only_while_there_are_guardrails() -> None:
         assert isinstance(guard.guard(experiment(keys), source(keys)), Guard) == expected
 
 
+def test_what_ecs_demands_is_held_without_guardrails_too_but_not_while_they_are_overridden() -> None:
+    until = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+    overridden = {"override": {"reason": "a is broken", "until": until}}
+    for rails, expected in (({}, True), (None, True), (overridden, False)):
+        keys = config(guardrails=rails, variants={"a": VARIANT, "b": SERVICE})
+        assert isinstance(guard.guard(experiment(keys), source(keys)), Guard) == expected
+
+
 # A deployed stack -----------------------------------------------------------------------------------------------------
 
 
@@ -88,9 +96,9 @@ class Deployed:
     def _forward(self) -> Any:
         return SimpleNamespace(type="aws:lb/listener:Listener", new_inputs={}, old_outputs={"arn": self._listener})
 
-    def replace(self, variant: str) -> None:
+    def replace(self, variant: str, before: str = "", after: str = "") -> None:
         """Run the hook of a target group that is created."""
-        asyncio.run(self.guard().before_group(_group(variant)))
+        asyncio.run(self.guard(before, after).before_group(_group(variant)))
 
     def replace_and_change(self, variant: str, before: str, after: str) -> None:
         """Run the hooks of one update: of some rule, of a group that is created, of the listener."""
@@ -183,6 +191,37 @@ def test_a_control_that_only_the_new_file_names_does_not_gain_all_at_once(deploy
         GuardError, match=r"maxStep allows 25: go to 35 % first \(abtest:control is b here, and a where"
     ):
         deployed.change("weights: {a: 90, b: 10, c: 0}", "control: b\n  abtest:weights: {a: 0, b: 1}")
+
+
+SERVED = "c: {port: 8080, targets: {ecs: {image: 'm:1', cpu: 256, memory: 512, publicIp: true}}}"
+
+
+@pytest.mark.parametrize("rails", ["  abtest:guardrails: {requireHealthy: false}\n", ""])
+def test_the_group_of_a_service_is_not_replaced_even_without_share_or_guardrails(
+    deployed: Deployed, rails: str
+) -> None:
+    was = STACK[STACK.index("c: {port") :]
+    with pytest.raises(GuardError, match=r"the target group of c would be replaced, but the tasks of its service come"):
+        deployed.replace("c", was, f"{SERVED}\n{rails}")
+    deployed.exports = {}
+    deployed.replace("c", was, f"{SERVED}\n{rails}")
+
+
+def test_without_guardrails_the_groups_of_others_are_their_own_business(deployed: Deployed) -> None:
+    deployed.exports = EngineError("pulumi: no network")
+    deployed.replace("b", STACK[STACK.index("c: {port") :], f"{SERVED}\n")
+
+
+def test_without_guardrails_a_new_service_alone_is_refused_its_share(deployed: Deployed, warned: list[str]) -> None:
+    was = STACK[STACK.index("  abtest:guardrails") :]
+    new = f"    {SERVED}\n".replace("c:", "d:", 1)
+    listed = STACK[STACK.index("weights: ") :]
+    bold = listed.replace("a: 90, b: 10, c: 0", "a: 0, b: 100").replace(was, new)
+    deployed.change(listed, bold)
+    with pytest.raises(GuardError, match=r"d would go from 0 % to 50 % on the main split, but no rule forwards to it"):
+        deployed.change(listed, bold.replace("a: 0, b: 100", "b: 1, d: 1"))
+    deployed.change(listed, bold.replace("a: 0, b: 100", "b: 1, d: 0"))
+    assert warned == []
 
 
 def test_a_group_that_was_not_there_replaces_nothing(deployed: Deployed) -> None:
@@ -351,6 +390,12 @@ def test_a_target_that_stays_unhealthy_stops_the_update(elbv2: Stubber, monkeypa
     assert str(caught.value).endswith(
         "nothing that it replaces was taken away yet. The next update does that without waiting again: mend it first"
     )
+
+
+@pytest.mark.usefixtures("elbv2")
+def test_without_guardrails_no_target_is_waited_for() -> None:
+    keys = config(guardrails=None, variants={"a": VARIANT, "b": SERVICE})
+    asyncio.run(Guard(experiment(keys), source(keys)).after_attach(ATTACHED))  # type: ignore[arg-type]
 
 
 def test_a_group_that_nobody_uses_yet_is_not_waited_for(elbv2: Stubber) -> None:

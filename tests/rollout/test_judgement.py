@@ -7,9 +7,9 @@ from typing import Any, Literal
 import pytest
 
 from abtest.rollout.alarms import Alarm
-from abtest.rollout.judgement import Standing, gains, problems, unchecked
+from abtest.rollout.judgement import Standing, gains, problems, unchecked, unmovable
 from abtest.routing import RoutingTable
-from tests.configs import VARIANT, config, experiment, rule
+from tests.configs import SERVICE, VARIANT, config, experiment, rule
 
 BASE: dict[str, Any] = {
     "weights": {"a": 90, "b": 10},
@@ -190,3 +190,33 @@ def test_a_variant_whose_group_is_made_anew_gains_nothing() -> None:
 
 def test_without_guardrails_nothing_is_refused() -> None:
     assert refused(weights={"a": 0, "b": 1}, healthy=0, guardrails=None) == []
+
+
+# Services -------------------------------------------------------------------------------------------------------------
+
+COLD = (
+    "b would go from 10 % to 20 % on the main split, but no rule forwards to it yet, so the load balancer does not check "
+    "its health; warm it first: pulumi config set --path 'abtest:weights.b' 0, pulumi up, then shift"
+)
+
+
+@pytest.mark.parametrize("rails", [None, {}, {"requireHealthy": False}])
+def test_a_service_that_no_rule_forwards_to_gains_nothing_whatever_the_guardrails(rails: dict[str, Any] | None) -> None:
+    more: dict[str, Any] = {"weights": {"a": 80, "b": 20}, "guardrails": rails}
+    assert refused(known=("a",), variants={"a": VARIANT, "b": SERVICE}, **more) == [COLD]
+    assert refused(variants={"a": VARIANT, "b": SERVICE}, **more) == []
+    warm = more | {"weights": {"a": 100, "b": 0}}
+    assert refused(known=("a",), variants={"a": VARIANT, "b": SERVICE}, **warm) == []
+
+
+def test_without_guardrails_a_service_may_gain_all_at_once_and_unhealthy() -> None:
+    more: dict[str, Any] = {"weights": {"a": 0, "b": 1}, "guardrails": None, "alarms": (alarm("b"),)}
+    assert refused(variants={"a": VARIANT, "b": SERVICE}, healthy=0, **more) == []
+
+
+def test_the_group_of_a_service_stays_and_another_variant_takes_over() -> None:
+    assert unmovable("b") == (
+        "the target group of b would be replaced, but the tasks of its service come to the new one only after the load "
+        "balancer has it, and until then nobody answers there; add a variant under another name at weight 0, shift, then "
+        "take this one out"
+    )

@@ -10,6 +10,7 @@ from pathlib import Path as FilePath
 
 from abtest.experiment.checks.alarms import check_alarms
 from abtest.experiment.checks.certificates import check_certificates
+from abtest.experiment.checks.ecs import check_ecs
 from abtest.experiment.checks.edge import (
     check_access_logs,
     check_dns,
@@ -35,6 +36,7 @@ def check(experiment: Experiment, report: Report, folder: FilePath, region: str 
     """Report every problem between the values of ``experiment``; files it names are looked for in ``folder``."""
     check_split(experiment, report)
     check_variants(experiment, report, folder, region)
+    check_ecs(experiment, report, region)
     check_rules(experiment, report)
     check_network(experiment, report)
     check_listener(experiment, report)

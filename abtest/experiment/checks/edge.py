@@ -18,6 +18,7 @@ def check_network(experiment: Experiment, report: Report) -> None:
     for id_key, ids, tags_key, tags in (
         ("vpcId", network.vpc_id, "vpcTags", network.vpc_tags),
         ("subnetIds", network.subnet_ids, "subnetTags", network.subnet_tags),
+        ("targetSubnetIds", network.target_subnet_ids, "targetSubnetTags", network.target_subnet_tags),
     ):
         if ids is not None and tags is not None:
             report.error(("network", tags_key), f"stands beside {id_key}; give one of the two")
@@ -34,6 +35,7 @@ def check_network(experiment: Experiment, report: Report) -> None:
                 f"{len(network.subnet_ids)} subnet, but a load balancer needs at least {limits.ZONES.low}, in "
                 f"different availability zones ({limits.ZONES.source})",
             )
+    _check_target_subnets(experiment, report)
     if network.internal:
         _check_internal(network.ip_address_type, report, ("network", "ipAddressType"))
     _check_ingress(network.ingress_cidrs, report, network.ip_address_type)
@@ -49,6 +51,17 @@ def _check_internal(ip_address_type: str, report: Report, path: Path) -> None:
             "AWS may refuse dualstack with internal: true: API CreateLoadBalancer says that internal load balancers "
             "use ipv4, API LoadBalancerAttribute knows internal ones with IPv6",
         )
+
+
+def _check_target_subnets(experiment: Experiment, report: Report) -> None:
+    ids, tags = experiment.network.target_subnet_ids, experiment.network.target_subnet_tags
+    path: Path = ("network", "targetSubnetTags" if ids is None else "targetSubnetIds")
+    if ids is not None:
+        check_unique(ids, report, path)
+        if not ids:
+            report.error(path, "is empty, so nothing could be started; list a subnet, or take the key out")
+    if (ids or tags) and not any(variant.targets.starts for variant in experiment.variants.values()):
+        report.warning(path, "changes nothing: the stack starts no instances and no tasks of its own")
 
 
 def _check_ingress(cidrs: Sequence[str], report: Report, ip_address_type: str) -> None:

@@ -116,7 +116,8 @@ def _group(given: Mapping[str, Any], described: Mapping[str, Any]) -> TargetGrou
         variant=described["Tags"][arn]["abtest:variant"],
         protocol_version=given.get("ProtocolVersion", "HTTP1"),
         algorithm=described["Attributes"][arn]["load_balancing.algorithm.type"],
-        # Without a target there is somebody else who registers one (targets: external); here it is assumed.
+        # Without a target there is somebody else who registers one (targets: external), or a Fargate service, whose
+        # tasks do not run on the embedded AWS; here one is assumed.
         targets=targets or (("external", given["Port"]),),
         health_check=_health_check(given) if given["HealthCheckEnabled"] else None,
     )

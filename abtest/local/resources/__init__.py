@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from abtest.local.clients import Clients, Inputs
-from abtest.local.resources import autoscaling, cloudwatch, ec2, functions, load_balancing, other, s3
+from abtest.local.resources import autoscaling, cloudwatch, containers, ec2, functions, load_balancing, other, s3
 from abtest.local.resources.making import Created, Makers
 
 __all__ = ["CREATE", "RegexConditions", "create"]
@@ -19,6 +19,7 @@ CREATE: Makers = {
     **functions.MAKERS,
     **load_balancing.MAKERS,
     **cloudwatch.MAKERS,
+    **containers.MAKERS,
     **s3.MAKERS,
     **other.MAKERS,
 }

@@ -18,12 +18,14 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from abtest.experiment import Experiment
 from abtest.rollout.diff.replacement import Replacement, replacements
 from abtest.rollout.diff.settings import Setting, changed_settings, is_below
 from abtest.rollout.diff.traffic import Move, asks_for, moves
 from abtest.rollout.diff.updates import Updates, updates
 from abtest.rollout.diff.version import Version
 from abtest.rollout.drain import Leaving, leaving
+from abtest.rollout.judgement import unmovable, unstarted
 from abtest.routing import Route, RoutingTable, Shadow, shadows
 
 __all__ = ["Effect", "Pair", "compare"]
@@ -54,6 +56,7 @@ class Effect:
     ``pairs`` are in the order of evaluation. ``lag_seconds`` is how long clients may keep a variant whose share goes
     down; ``freed`` are the variants whose clients are chosen anew at once, ``undrained`` those that leave a route which
     still gives them new clients. ``shadowed`` are the routes that no request reaches any more.
+    ``refused`` says why the update would not be made, as far as files tell: what ECS demands.
     """
 
     before: Version | None
@@ -67,6 +70,7 @@ class Effect:
     replaced: tuple[Replacement, ...] = ()
     settings: tuple[Setting, ...] = ()
     updates: Updates
+    refused: tuple[str, ...] = ()
 
     @property
     def is_change(self) -> bool:
@@ -130,6 +134,7 @@ def compare(before: Version | None, after: Version | None) -> Effect:
         undrained=tuple(found for found in leaving(tables[0], after.experiment) if found.share),
         replaced=replaced,
         settings=changed_settings(before, after),
+        refused=tuple(_refused(tables[0], after.experiment, groups)),
         updates=updates(
             before,
             after,
@@ -182,6 +187,15 @@ def _shadowed(before: RoutingTable, after: RoutingTable, found: tuple[Pair, ...]
         twin = next(pair.before for pair in found if pair.after is shadow.route)
         if shadow.certain and twin not in already:
             yield shadow
+
+
+def _refused(before: RoutingTable, after: Experiment, groups: Collection[str]) -> Iterator[str]:
+    """What the guard says of services (abtest/rollout/guard.py), unless the guardrails are overridden."""
+    if after.guardrails is not None and after.guardrails.override is not None:
+        return
+    known = {name for route in before.routes for name in route.action.shares}
+    yield from unstarted(before, after, known)
+    yield from (unmovable(name) for name in sorted(groups) if after.variants[name].targets.ecs is not None)
 
 
 # Clients that have a variant ------------------------------------------------------------------------------------------

@@ -113,6 +113,11 @@ def _unguarded(effect: Effect) -> Iterator[str]:
         yield f"**The guardrails are off** {unguarded_words(effect)}."
 
 
+def _refused(effect: Effect) -> Iterator[str]:
+    for words in effect.refused:
+        yield f"**Refused:** {words}"
+
+
 def _clients(effect: Effect) -> Iterator[str]:
     """What becomes of clients that have a variant."""
     if words := client_words(effect.lag_seconds, effect.freed):
@@ -159,6 +164,7 @@ def _others(effect: Effect) -> Iterator[str]:
 
 _KINDS: tuple[Callable[[Effect], Iterator[str]], ...] = (
     _unguarded,
+    _refused,
     _clients,
     _undrained,
     _never,

@@ -1,10 +1,11 @@
-"""What a change replaces: the load balancer, target groups and launched instances.
+"""What a change replaces: the load balancer, target groups, launched instances, services and their tasks.
 
-Which inputs replace a resource: pulumi_aws ``lb.LoadBalancer``, ``lb.TargetGroup`` and ``ec2.Instance`` (ForceNew in
-hashicorp/terraform-provider-aws), and ``replace_on_changes`` in ``abtest.stack.launch``. A volume grows in place, and
-a key pair or image that the file no longer names stays. AWS replaces the instances of an Auto Scaling group when its
-launch template has another version (``abtest.stack.autoscaling``). Where AWS would have to be asked (which subnets do
-these tags find?), a replacement is not certain.
+Which inputs replace a resource: pulumi_aws ``lb.LoadBalancer``, ``lb.TargetGroup``, ``ec2.Instance`` and
+``ecs.Service`` (ForceNew in hashicorp/terraform-provider-aws), and ``replace_on_changes`` in ``abtest.stack.launch``. A
+volume grows in place, and a key pair or image that the file no longer names stays. AWS replaces the instances of an
+Auto Scaling group when its launch template has another version (``abtest.stack.autoscaling``), and the tasks of a
+service when their definition or network changes. Where AWS would have to be asked (which subnets do these tags find?),
+a replacement is not certain.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from abtest.experiment.types import Launch, Network, Targets, Variant
+from abtest.experiment.types import Ecs, Launch, Network, Targets, Variant
 from abtest.rollout.diff.version import Version
 
 __all__ = ["Replacement", "replacements"]
@@ -23,8 +24,8 @@ Reason = tuple[str, bool]
 
 @dataclass(frozen=True, kw_only=True)
 class Replacement:
-    """``count`` resources of one kind ("load balancer", "target group" or "instance"), or more where that is not
-    ``exact``; ``why`` holds key paths.
+    """``count`` resources of one kind ("load balancer", "target group", "instance", "service" or "task"), or more where
+    that is not ``exact``; ``why`` holds key paths.
     """
 
     what: str
@@ -33,6 +34,10 @@ class Replacement:
     variant: str | None = None
     count: int = 1
     exact: bool = True
+
+    @property
+    def is_one(self) -> bool:
+        return self.count == 1 and self.exact
 
 
 def replacements(before: Version, after: Version) -> tuple[Replacement, ...]:
@@ -57,6 +62,9 @@ def _replacements(before: Version, after: Version) -> Iterator[Replacement]:
             elsewhere = group if starts.scales else [*moved, *_subnets(was.network, now.network)]
             if reasons := list(dict.fromkeys([*elsewhere, *own])):
                 yield _instances(name, started, starts, reasons)
+        runs, ran = new.targets.ecs, old.targets.ecs
+        if runs is not None and ran is not None:
+            yield from _service(name, ran, runs, [*moved, *_subnets(was.network, now.network)], (old, new))
 
 
 def _instances(variant: str, before: Launch, after: Launch, reasons: list[Reason]) -> Replacement:
@@ -91,11 +99,61 @@ def _vpc(before: Network, after: Network) -> list[Reason]:
 
 
 def _subnets(before: Network, after: Network) -> list[Reason]:
+    """Those of what is started: the load balancer's say so only where none are named for it."""
+    own = [*_target_ids(before, after), *_target_tags(before, after)]
+    if all(network.target_subnet_ids or network.target_subnet_tags for network in (before, after)):
+        return own
     ids = (frozenset(network.subnet_ids or ()) for network in (before, after))
     return [
+        *own,
         *_differs("abtest:network.subnetIds", *ids, certain=False),
         *_differs("abtest:network.subnetTags", before.subnet_tags, after.subnet_tags, certain=False),
     ]
+
+
+def _target_ids(before: Network, after: Network) -> list[Reason]:
+    ids = (frozenset(network.target_subnet_ids or ()) for network in (before, after))
+    return _differs("abtest:network.targetSubnetIds", *ids, certain=False)
+
+
+def _target_tags(before: Network, after: Network) -> list[Reason]:
+    tags = (network.target_subnet_tags for network in (before, after))
+    return _differs("abtest:network.targetSubnetTags", *tags, certain=False)
+
+
+#: What a task definition or a service's network says. Anything else of a service is changed in place.
+_OF_TASKS = (
+    "image",
+    "cpu",
+    "memory",
+    "command",
+    "environment",
+    "secrets",
+    "architecture",
+    "ephemeral_storage_gb",
+    "user",
+    "read_only_root",
+    "public_ip",
+)
+
+
+def _service(
+    name: str, before: Ecs, after: Ecs, moved: list[Reason], variants: tuple[Variant, Variant]
+) -> Iterator[Replacement]:
+    path = f"abtest:variants.{name}.targets.ecs"
+    if reasons := _differs(f"{path}.cluster", before.cluster, after.cluster):
+        yield _made("service", reasons, variant=name)
+    old, new = variants
+    reasons = [
+        *moved,
+        *_differs(f"abtest:variants.{name}.port", old.target_port, new.target_port),
+        *_differs(f"abtest:variants.{name}.healthCheck.port", old.health_check.port, new.health_check.port),
+    ]
+    for field, key in zip(Ecs.__struct_fields__, Ecs.__struct_encode_fields__, strict=True):
+        if field in _OF_TASKS:
+            reasons += _differs(f"{path}.{key}", getattr(before, field), getattr(after, field))
+    if reasons:
+        yield replace(_made("task", reasons, variant=name), exact=False)
 
 
 def _group(path: str, before: Variant, after: Variant) -> list[Reason]:
@@ -113,7 +171,7 @@ def _types(targets: Targets) -> tuple[str, str]:
         return "lambda", targets.lambda_arn
     addresses = targets.ip_addresses
     return (
-        targets.external or ("instance" if addresses is None else "ip"),
+        targets.external or ("instance" if addresses is None and targets.ecs is None else "ip"),
         "ipv6" if any(":" in address for address in addresses or ()) else "ipv4",
     )
 

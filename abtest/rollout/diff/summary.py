@@ -11,7 +11,6 @@ from abtest.rollout.diff.wording import (
     MAIN,
     action_words,
     called,
-    is_one,
     listed,
     replacement_words,
     setting_words,
@@ -51,6 +50,8 @@ def _number(count: int, what: str) -> str:
 def _clauses(effect: Effect) -> Iterator[str]:
     if effect.unguarded_by:
         yield f"the guardrails are off {unguarded_words(effect)}"
+    if effect.refused:
+        yield "the guard refuses it"
     yield from _traffic(effect)
     if effect.shadowed:
         names = listed([called(shadow.route) for shadow in effect.shadowed])
@@ -58,7 +59,7 @@ def _clauses(effect: Effect) -> Iterator[str]:
     for doubt in ("", "perhaps "):
         replaced = [found for found in effect.replaced if found.certain == (not doubt)]
         if replaced:
-            is_single = len(replaced) == 1 and is_one(replaced[0])
+            is_single = len(replaced) == 1 and replaced[0].is_one
             yield f"{listed(list(map(replacement_words, replaced)))} {'is' if is_single else 'are'} {doubt}replaced"
     said = "abtest:stickinessSeconds"
     others = [setting for setting in effect.settings if setting.path != said and not effect.is_told(setting)]

@@ -18,7 +18,6 @@ __all__ = [
     "action_words",
     "called",
     "client_words",
-    "is_one",
     "listed",
     "replacement_words",
     "request_words",
@@ -122,18 +121,11 @@ def request_words(request: Request, routes: Sequence[Route]) -> str:
 
 
 def replacement_words(found: Replacement) -> str:
-    """What is replaced: the target group of b, 2 instances of b."""
+    """What is replaced: the target group of b, 2 instances of b, the tasks of b."""
     if found.variant is None:
         return f"the {found.what}"
-    if found.what == "target group":
-        return f"the {found.what} of {found.variant}"
-    return (
-        f"{found.count}{'' if found.exact else ' or more'} {found.what}{'s' * (not is_one(found))} of {found.variant}"
-    )
-
-
-def is_one(found: Replacement) -> bool:
-    return found.count == 1 and found.exact
+    many = "the" if found.what != "instance" else f"{found.count}" if found.exact else f"{found.count} or more"
+    return f"{many} {found.what}{'s' * (not found.is_one)} of {found.variant}"
 
 
 def update_words(updates: Updates) -> str:

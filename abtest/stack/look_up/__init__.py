@@ -15,6 +15,7 @@ from abtest.experiment import ConfigError, Experiment, Source
 from abtest.experiment.problems import Report
 from abtest.stack.engine import shown_as_list
 from abtest.stack.look_up.ask import NotFoundError, UnreachableError, ask
+from abtest.stack.look_up.clusters import find_clusters
 from abtest.stack.look_up.instances import Image, Launchable, find_launchables
 from abtest.stack.look_up.listener import FoundListener, FoundLoadBalancer, behind, find_listener
 from abtest.stack.look_up.network import FoundNetwork, Subnet, check_addresses, find_network
@@ -32,12 +33,13 @@ __all__ = [
 
 
 class Surroundings(Struct, frozen=True, kw_only=True):
-    """What exists already. ``launchables`` is by variant, for those that launch instances; ``listener`` is somebody
-    else's, if the split goes there.
+    """What exists already. ``launchables`` is by variant, for those that launch instances; ``clusters`` are the ARNs of
+    ECS clusters by name; ``listener`` is somebody else's, if the split goes there.
     """
 
     network: FoundNetwork
     launchables: Mapping[str, Launchable] = field(default_factory=dict)
+    clusters: Mapping[str, str] = field(default_factory=dict)
     zone_id: str | None = None
     listener: FoundListener | None = None
 
@@ -57,7 +59,8 @@ def _look_up(experiment: Experiment, source: Source) -> Surroundings:
         elif report.has_errors:
             raise ConfigError(report.sorted())
         network = find_network(experiment, report)
-        launchables = find_launchables(experiment, network.subnets, report, source.project.folder)
+        launchables = find_launchables(experiment, network.target_subnets, report, source.project.folder)
+        clusters = find_clusters(experiment, report)
         zone_id = _zone_id(experiment, report)
     except UnreachableError as error:
         report.error((), f"AWS cannot be asked: {error}; check the credentials, their permissions and aws:region")
@@ -67,7 +70,7 @@ def _look_up(experiment: Experiment, source: Source) -> Surroundings:
         check_addresses(addresses, network, report, ("variants", name, "targets", "ipAddresses"))
     if report.has_errors:
         raise ConfigError(report.sorted())
-    return Surroundings(network=network, launchables=launchables, zone_id=zone_id, listener=listener)
+    return Surroundings(network=network, launchables=launchables, clusters=clusters, zone_id=zone_id, listener=listener)
 
 
 def _zone_id(experiment: Experiment, report: Report) -> str | None:

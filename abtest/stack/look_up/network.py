@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pulumi_aws as aws
 from msgspec import Struct
@@ -29,14 +29,17 @@ class Subnet(Struct, frozen=True):
 
 
 class FoundNetwork(Struct, frozen=True):
-    """``vpc_cidrs`` are the VPC's IPv4 blocks; ``subnets`` are in the order of their zones."""
+    """``vpc_cidrs`` are the VPC's IPv4 blocks; ``subnets`` are in the order of their zones, as are ``target_subnets``,
+    those of what the program starts.
+    """
 
     vpc_id: str
     vpc_cidrs: tuple[str, ...]
     subnets: tuple[Subnet, ...]
+    target_subnets: tuple[Subnet, ...]
 
 
-_NOTHING = FoundNetwork("", (), ())
+_NOTHING = FoundNetwork("", (), (), ())
 
 
 def find_network(experiment: Experiment, report: Report) -> FoundNetwork:
@@ -66,9 +69,15 @@ def find_network(experiment: Experiment, report: Report) -> FoundNetwork:
             report.error(("network",), f"the subnets of {vpc.id} cannot be listed: {error}")
             return _NOTHING
     cidrs = {vpc.cidr_block, *(a.cidr_block for a in vpc.cidr_block_associations or ())} - {""}
-    found = FoundNetwork(vpc.id, tuple(sorted(cidrs)), tuple(sorted(subnets, key=lambda s: (s.zone, s.id))))
+    subnets = _in_order(subnets)
+    found = FoundNetwork(vpc.id, tuple(sorted(cidrs)), subnets, _target_subnets(network, vpc.id, report) or subnets)
     _check_subnets(network, found, report)
+    _check_target_subnets(network, found, report)
     return found
+
+
+def _in_order(subnets: Iterable[Subnet]) -> tuple[Subnet, ...]:
+    return tuple(sorted(subnets, key=lambda s: (s.zone, s.id)))
 
 
 def _no_vpc(network: Network, error: NotFoundError) -> tuple[Path, str]:
@@ -86,13 +95,52 @@ def _subnet(subnet_id: str) -> Subnet:
 
 
 def _find_subnets(network: Network, vpc_id: str) -> tuple[Subnet, ...]:
+    # The default VPC has one default subnet a zone; others that somebody added are not meant.
+    only_default = network.subnet_tags is None and network.vpc_id is None and network.vpc_tags is None
+    return _tagged_subnets(vpc_id, network.subnet_tags or {}, only_default=only_default)
+
+
+def _tagged_subnets(vpc_id: str, tags: Mapping[str, str], *, only_default: bool = False) -> tuple[Subnet, ...]:
+    """The subnets of a VPC that have these tags."""
     filters = [{"name": "vpc-id", "values": [vpc_id]}]
-    if network.subnet_tags is None and network.vpc_id is None and network.vpc_tags is None:
-        # The default VPC has one default subnet a zone; others that somebody added are not meant.
+    if only_default:
         filters.append({"name": "default-for-az", "values": ["true"]})
-    tags = dict(network.subnet_tags or {})
-    found = ask(lambda: aws.ec2.get_subnets(filters=filters, tags=tags or None))  # type: ignore[arg-type]
+    found = ask(lambda: aws.ec2.get_subnets(filters=filters, tags=dict(tags) or None))  # type: ignore[arg-type]
     return tuple(map(_subnet, found.ids))
+
+
+def _target_subnets(network: Network, vpc_id: str, report: Report) -> tuple[Subnet, ...]:
+    """Where instances and tasks are started; empty where the config does not say."""
+    ids, tags = network.target_subnet_ids, network.target_subnet_tags
+    if ids is None and tags is None:
+        return ()
+    path: Path = ("network", "targetSubnetTags" if ids is None else "targetSubnetIds")
+    try:
+        found = _in_order(map(_subnet, ids) if ids is not None else _tagged_subnets(vpc_id, tags or {}))
+    except NotFoundError as error:
+        report.error(path, f"a subnet cannot be found: {error}")
+        return ()
+    if not found:
+        report.error(path, f"no subnet of {vpc_id} has these tags")
+    return found
+
+
+def _check_target_subnets(network: Network, found: FoundNetwork, report: Report) -> None:
+    """A target in a zone where the load balancer has no subnet gets no requests, and does not become healthy: it is
+    unused, with the reason Target.NotInUse (API TargetHealth).
+    """
+    path: Path = ("network", "targetSubnetTags" if network.target_subnet_ids is None else "targetSubnetIds")
+    zones = sorted({subnet.zone for subnet in found.subnets})
+    for subnet in found.target_subnets if found.target_subnets != found.subnets else ():
+        if subnet.vpc_id != found.vpc_id:
+            report.also(path, f"{subnet.id} is in {subnet.vpc_id}, not in {found.vpc_id}; take subnets of one VPC")
+        elif subnet.zone not in zones:
+            report.also(
+                path,
+                f"{subnet.id} is in {subnet.zone}, where the load balancer has no subnet: no request would reach what "
+                f"runs there (API TargetHealth, Target.NotInUse); take subnets of {', '.join(zones)}, or give the load "
+                "balancer a subnet there",
+            )
 
 
 def _check_subnets(network: Network, found: FoundNetwork, report: Report) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from abtest.rollout.diff.effect import Effect, compare
 from abtest.rollout.diff.markdown import as_markdown
 from abtest.rollout.diff.version import Version
-from tests.configs import VARIANT, config, experiment, rule
+from tests.configs import SERVICE, VARIANT, config, experiment, rule
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -31,6 +32,13 @@ def version(scripts: dict[str, bytes] | None = None, **changes: Any) -> Version:
 def effect(before: dict[str, Any], after: dict[str, Any]) -> Effect:
     """What a change of the base config does."""
     return compare(version(**before), version(**after))
+
+
+def _image(image: str) -> dict[str, Any]:
+    """The service with another image."""
+    found = deepcopy(SERVICE)
+    found["targets"]["ecs"]["image"] = image
+    return found
 
 
 #: name -> the changes of the base config on each side; None is no stack.
@@ -77,6 +85,13 @@ CASES: dict[str, tuple[dict[str, Any] | None, dict[str, Any] | None]] = {
             "weights": {"a": 80, "b": 10, "c": 10},
             "stickinessSeconds": 1800,
             "idleTimeoutSeconds": 120,
+        },
+    ),
+    "services": (
+        {"variants": {"a": SERVICE, "b": SERVICE}},
+        {
+            "variants": {"a": _image("example.com/model:2"), "b": SERVICE | {"port": 9090}, "c": SERVICE},
+            "weights": {"a": 80, "b": 10, "c": 10},
         },
     ),
     "new_stack": (None, {}),

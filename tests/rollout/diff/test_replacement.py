@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from abtest.local import Deployment, Resource, deploy
 from abtest.rollout.diff.effect import Effect, compare
 from abtest.rollout.diff.summary import summary
 from abtest.rollout.diff.version import Version
-from tests.configs import VARIANT, config, experiment, rule, variant
+from tests.configs import SERVICE, VARIANT, config, experiment, rule, variant
 
 #: Inputs that replace a resource (ForceNew in hashicorp/terraform-provider-aws; user data by its own flag).
 REPLACES = {
@@ -268,3 +269,83 @@ def test_another_function_is_another_group() -> None:
 def test_clients_of_a_replaced_group_are_chosen_anew() -> None:
     assert compare(version({}), version(variants(b=VARIANT | {"port": 81}))).freed == ("b",)
     assert compare(version({}), version(variants(c=VARIANT))).freed == ()
+
+
+# Services -------------------------------------------------------------------------------------------------------------
+
+
+def served(**changes: Any) -> dict[str, Any]:
+    """The variant b as a service."""
+    ecs = {**SERVICE["targets"]["ecs"], **changes}
+    return variants(b={"port": 8080, "targets": {"ecs": ecs}})
+
+
+SERVICES: dict[str, dict[str, Any]] = {
+    "an image": {"image": "example.com/model:2"},
+    "a size": {"cpu": 512, "memory": 1024},
+    "a variable": {"environment": {"X": "y"}},
+    "a secret": {"secrets": {"X": "arn:aws:ssm:us-east-1:123456789012:parameter/x"}},
+    "a command": {"command": ["serve"]},
+    "an architecture": {"architecture": "ARM64"},
+    "a disk": {"ephemeralStorageGb": 30},
+    "a user": {"user": "1000"},
+    "a root": {"readOnlyRoot": False},
+    "a cluster": {"cluster": "models"},
+    "more tasks": {"count": 3},
+    "scaling": {"autoscaling": {"min": 1, "max": 2, "requestsPerTarget": 60}},
+    "a log": {"logRetentionDays": 7},
+    "rights": {"taskPolicyArns": ["arn:aws:iam::123456789012:policy/p"]},
+    "patience": {"healthCheckGraceSeconds": 60},
+}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_tasks_are_replaced_with_their_definition_and_a_service_with_its_cluster(name: str) -> None:
+    sides = [served(), served(**SERVICES[name])]
+    before, after = (deployed(json.dumps(config(**BASE | side))) for side in sides)
+    keys = ("containerDefinitions", "cpu", "memory", "runtimePlatform", "ephemeralStorage", "volumes")
+    definitions = [found.of_type(":TaskDefinition")["abtest-b"].inputs for found in (before, after)]
+    clusters = [found.of_type("ecs/service:Service")["abtest-b"].inputs["cluster"] for found in (before, after)]
+    expected = {"task"} if len({json.dumps([d.get(key) for key in keys]) for d in definitions}) > 1 else set()
+    expected |= {"service"} if len(set(clusters)) > 1 else set()
+    found = compare(*map(version, sides)).replaced
+    assert {(r.what, r.variant, r.certain) for r in found} == {(what, "b", True) for what in expected}
+
+
+def test_a_public_address_and_a_port_replace_the_tasks() -> None:
+    private = served(publicIp=False)
+    assert [r.what for r in compare(version(served()), version(private)).replaced] == ["task"]
+    port = variants(b=served()["variants"]["b"] | {"port": 9000})
+    assert [r.what for r in compare(version(served()), version(port)).replaced] == ["target group", "task"]
+
+
+def test_target_subnets_move_what_is_started_and_then_those_of_the_load_balancer_do_not() -> None:
+    plain, named, both = (
+        version(served() | {"network": network})
+        for network in (
+            {}, {"targetSubnetTags": {"x": "y"}}, {"targetSubnetTags": {"x": "y"}, "subnetTags": {"x": "z"}},
+        )
+    )  # fmt: skip
+    assert [(r.what, r.certain) for r in compare(plain, named).replaced] == [("instance", False), ("task", False)]
+    assert compare(named, both).replaced == ()
+
+
+def test_what_ecs_cannot_do_in_one_update_is_told_before_it() -> None:
+    new = variants(d=SERVICE) | {"weights": {"a": 80, "b": 10, "d": 10}}
+    (words,) = compare(version({}), version(new)).refused
+    assert words.startswith("d would go from 0 % to 10 % on rule split, but no rule forwards to it yet")
+    assert compare(version({}), version(new | {"weights": {"a": 90, "b": 10, "d": 0}})).refused == ()
+    launched_before = version(variants(b=LAUNCHED))
+    (words,) = compare(launched_before, version(served())).refused
+    assert words.startswith("the target group of b would be replaced, but the tasks of its service come to the new one")
+    assert compare(version(served()), version(served(image="x:2"))).refused == ()
+
+
+def test_a_service_may_take_over_the_group_that_somebody_else_filled() -> None:
+    assert compare(version({}), version(served())).refused == ()
+
+
+def test_what_the_guard_would_refuse_is_not_told_while_it_is_overridden() -> None:
+    until = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+    override = {"guardrails": {"override": {"reason": "a is broken", "until": until}}}
+    assert compare(version(variants(b=LAUNCHED)), version(served() | override)).refused == ()
