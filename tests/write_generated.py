@@ -15,6 +15,7 @@ from abtest.experiment.schema import reference, schema
 from abtest.readout.readout import Readout
 from abtest.rollout.ramp import Event
 from abtest.rollout.status import Status
+from tests.security.deviations import table
 
 ROOT = Path(__file__).parent.parent
 
@@ -38,14 +39,18 @@ def main() -> None:
     _write(ROOT / "abtest.schema.json", schema())
     for name in PRINTED:
         _write(printed_file(name), printed_schema(name))
-    guide = ROOT / "docs" / "config.md"
-    between = re.compile(r"(<!-- reference: .*?-->\n).*?(<!-- end of reference -->)", re.DOTALL)
-    made = between.sub(lambda match: f"{match[1]}\n{reference()}\n{match[2]}", guide.read_text())
-    guide.write_text(made)
+    _insert(ROOT / "docs" / "config.md", "reference", reference())
+    _insert(ROOT / "docs" / "security.md", "deviations", table())
 
 
 def _write(file: Path, made: dict[str, Any]) -> None:
     file.write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n")
+
+
+def _insert(guide: Path, name: str, made: str) -> None:
+    """Between two comments of a guide."""
+    between = re.compile(rf"(<!-- {name}: .*?-->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+    guide.write_text(between.sub(lambda match: f"{match[1]}\n{made}\n{match[2]}", guide.read_text()))
 
 
 if __name__ == "__main__":
