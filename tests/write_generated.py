@@ -1,5 +1,5 @@
-"""Write what is generated from the types (make schema): ``abtest.schema.json``, the reference in docs/config.md, and the
-schemas of what commands print, in docs/schemas.
+"""Write what is generated (make schema): ``abtest.schema.json``, the reference in docs/config.md, the schemas of what
+commands print in docs/schemas, and the deviations in docs/security.md.
 """
 
 from __future__ import annotations
