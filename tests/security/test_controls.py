@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from abtest.local import Deployment, deploy
+from abtest.local import Deployment, Resource, deploy
 from tests.configs import ROOT
 from tests.security.controls import CONTROLS
 from tests.security.deviations import DEVIATIONS, table
@@ -87,6 +88,25 @@ def test_a_control_is_asked_of_everything_of_its_kind(prod: Deployment) -> None:
     }
     assert len(things(prod, "instance")) == 4
     assert len(things(prod, "ingress")) == 4
+
+
+def test_instances_of_a_group_and_containers_of_a_task_are_asked_too(dev: Deployment) -> None:
+    def made(kind: str, **inputs: Any) -> Resource:
+        return Resource(urn=kind, type=kind, name="abtest-a", id="", parent="", inputs=inputs, state={})
+
+    open_template = made(
+        "aws:ec2/launchTemplate:LaunchTemplate",
+        blockDeviceMappings=[{"deviceName": "/dev/xvda", "ebs": {"volumeType": "gp3"}}],
+        networkInterfaces=[{"associatePublicIpAddress": "true"}],
+    )
+    task = made("aws:ecs/taskDefinition:TaskDefinition", containerDefinitions='[{"name": "model", "privileged": true}]')
+    service = made("aws:ecs/service:Service", networkConfiguration={"assignPublicIp": True}, platformVersion="1.3.0")
+    found = replace(dev, resources=(open_template, task, service, made("aws:ecs/cluster:Cluster")))
+    assert {control.id: names for control in CONTROLS if (names := control.failing(found))} == {
+        **{key: ["of abtest-a"] for key in ("EC2.3", "EC2.8", "EC2.9")},
+        **{key: ["abtest-a"] for key in ("EC2.25", "EC2.170", "EC2.181", "ECS.2", "ECS.10", "ECS.12")},
+        **{key: ["model of abtest-a"] for key in ("ECS.4", "ECS.5", "ECS.9", "ECS.20")},
+    }
 
 
 def test_a_deviation_has_one_reason_for_a_stack_and_names_a_control() -> None:
