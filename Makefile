@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 STACK ?= dev
 
-.PHONY: local test check format bench engine soak validity schema clean
+.PHONY: local test check audit format bench engine soak validity schema clean
 
 local: $(READY)  ## deploy a stack on the embedded AWS: make local STACK=prod
 	@$(BIN)/python -m abtest local --stack $(STACK)
@@ -15,11 +15,21 @@ test: $(READY)  ## the default test suite; needs no AWS, no Pulumi CLI, no netwo
 check: $(READY)  ## format, lint, types, import contract, workflows, stack files
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
+	@# The sample model server is no part of that: it draws at random, and listens everywhere.
+	@$(BIN)/ruff check --isolated --quiet --select S --ignore S104,S311 abtest/sample
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/zizmor --offline --quiet --persona=auditor .github
 	@if command -v actionlint >/dev/null; then actionlint; else echo "actionlint is not on PATH: skipped"; fi
 	@$(BIN)/python -m abtest check
+
+audit: $(READY) .venv/audit/bin/pip-audit  ## known vulnerabilities in what the requirements bring; says so where it cannot ask
+	@$(BIN)/python -m tests.audit .venv/audit/bin/pip-audit
+
+# By itself: it brings a dozen packages that nothing else needs.
+.venv/audit/bin/pip-audit: | $(READY)
+	@$(PYTHON) -m venv .venv/audit
+	@.venv/audit/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.10,<3'
 
 engine: $(READY)  ## tests with the real Pulumi engine; skipped where `pulumi` is not on PATH
 	@$(BIN)/python -m pytest -m "engine and not soak" -rs
@@ -41,7 +51,7 @@ format: $(READY)
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-schema: $(READY)  ## write what is generated from the types: abtest.schema.json and the reference in docs/config.md
+schema: $(READY)  ## write what is generated: abtest.schema.json, and the tables in docs/config.md and docs/security.md
 	@$(BIN)/python -m tests.write_generated
 
 clean:

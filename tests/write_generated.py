@@ -1,5 +1,5 @@
 """Write what is generated (make schema): ``abtest.schema.json``, the reference in docs/config.md, the schemas of what
-commands print, in docs/schemas, and the model servers in docs/serving.md.
+commands print in docs/schemas, the model servers in docs/serving.md, and the deviations in docs/security.md.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from abtest.experiment.serving import PRESETS
 from abtest.readout.readout import Readout
 from abtest.rollout.ramp import Event
 from abtest.rollout.status import Status
+from tests.security.deviations import table
 
 ROOT = Path(__file__).parent.parent
 
@@ -39,8 +40,9 @@ def main() -> None:
     _write(ROOT / "abtest.schema.json", schema())
     for name in PRINTED:
         _write(printed_file(name), printed_schema(name))
-    _write_between("reference", ROOT / "docs" / "config.md", reference())
-    _write_between("presets", ROOT / "docs" / "serving.md", presets())
+    _insert(ROOT / "docs" / "config.md", "reference", reference())
+    _insert(ROOT / "docs" / "security.md", "deviations", table())
+    _insert(ROOT / "docs" / "serving.md", "presets", presets())
 
 
 def presets() -> str:
@@ -52,14 +54,14 @@ def presets() -> str:
     return "\n".join(["| `serving` | port | health path | port of gRPC | source |", "|-|-|-|-|-|", *rows]) + "\n"
 
 
-def _write_between(name: str, guide: Path, made: str) -> None:
-    """Put a part between its marks in a guide."""
-    between = re.compile(rf"(<!-- {name}: .*?-->\n).*?(<!-- end of {name} -->)", re.DOTALL)
-    guide.write_text(between.sub(lambda match: f"{match[1]}\n{made}\n{match[2]}", guide.read_text()))
-
-
 def _write(file: Path, made: dict[str, Any]) -> None:
     file.write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n")
+
+
+def _insert(guide: Path, name: str, made: str) -> None:
+    """Between two comments of a guide."""
+    between = re.compile(rf"(<!-- {name}: .*?-->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+    guide.write_text(between.sub(lambda match: f"{match[1]}\n{made}\n{match[2]}", guide.read_text()))
 
 
 if __name__ == "__main__":

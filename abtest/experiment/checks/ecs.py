@@ -122,7 +122,7 @@ def _check_way_out(experiment: Experiment, service: Ecs, report: Report, path: P
     """The subnets of a load balancer that faces the internet are public: out of them leads a public address alone."""
     network = experiment.network
     elsewhere = network.target_subnet_ids is not None or network.target_subnet_tags is not None
-    if not (service.public_ip or network.internal or elsewhere):
+    if not (service.public_ip or network.internal or elsewhere or experiment.listener.arn):
         report.warning(
             path,
             "false, but the tasks run in the load balancer's subnets, which are public: without an address of their "
