@@ -50,7 +50,7 @@ DEVIATIONS = (
         "Model servers speak HTTP, inside the VPC, to the load balancer alone. One that ends TLS takes `protocol: HTTPS`.",
     ),
     Deviation(
-        "EC2.9", ("dev", "prod", "autoscaling", "existing-listener", "serving"),
+        "EC2.9", ("dev", "existing-listener", "serving"),
         "The subnet decides: those of the default VPC have no other way out, and start-up scripts fetch things. Only the "
         "load balancer can connect to the instances. `publicIp: false` ends it.",
     ),
