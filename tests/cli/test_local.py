@@ -107,8 +107,8 @@ def test_the_dev_stack_is_shown_whole(dev: Shown) -> None:
 def test_services_are_shown_with_their_tasks_and_a_sample_server_answers_for_them() -> None:
     ecs = shown("examples/ecs.yaml")
     assert ecs.rows("Variants") == [
-        ["a (control)", "live", "95", "95 %", "2 to 10 tasks", "8080"],
-        ["b", "live", "5", "5 %", "2 tasks", "8080"],
+        ["a (control)", "live", "95", "95 %", "2 to 10 tasks", "8080", "/healthz"],
+        ["b", "live", "5", "5 %", "2 tasks", "8080", "/healthz"],
     ]
     assert_resources_and_outputs_are_shown(ecs)
     a, b = ecs.rows("Traffic: 400 requests in ")
@@ -168,7 +168,9 @@ def test_answers_of_the_load_balancer_itself_are_traffic_too(prod: Shown) -> Non
 def test_the_prod_stack_is_shown_whole(prod: Shown) -> None:
     vpc, *subnets, certificate, zone = (line.strip() for line in prod.section("Assumed to exist"))
     assert re.fullmatch(r"VPC vpc-\w+ \(Name=main\)", vpc)
-    assert [line[-24:] for line in subnets] == [f"us-east-1{zone} (Tier=public)" for zone in "abc"]
+    assert [re.sub(r".* in ", "", line) for line in subnets] == [
+        f"us-east-1{zone} (Tier={tier})" for tier in ("public", "private") for zone in "abc"
+    ]
     assert certificate == f"certificate {prod.deployment.experiment.listener.certificate_arn}"
     assert zone == "hosted zone example.com"
     assert prod.rows("Routing") == [
