@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -30,21 +31,29 @@ __all__ = [
 
 REGION = "us-east-1"
 
-#: In a process of its own, so that nothing of it is shared with tests that mock AWS in theirs; ends with its stdin.
+#: In a process of its own, so that nothing of it is shared with tests that mock AWS in theirs; ends with its stdin. There
+#: is what a stack file names as existing, if one is given.
 _SERVER = """
-import sys
+import os, sys
 from moto.server import ThreadedMotoServer
 server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
 server.start()
-print(*server.get_host_and_port(), flush=True)
+host, port = server.get_host_and_port()
+if len(sys.argv) > 1:
+    from abtest.experiment import load_stack
+    from abtest.local.assumed import create_assumed
+    from abtest.local.clients import Clients
+    os.environ["AWS_ENDPOINT_URL"] = f"http://{host}:{port}"
+    create_assumed(Clients("us-east-1"), load_stack(sys.argv[1])[0])
+print(host, port, flush=True)
 sys.stdin.read()
 """
 
 
 @contextmanager
-def moto_server() -> Iterator[str]:
-    """A fresh AWS; its URL."""
-    command = [sys.executable, "-c", _SERVER]
+def moto_server(stack: Path | None = None) -> Iterator[str]:
+    """A fresh AWS, with what a stack file names as existing; its URL."""
+    command = [sys.executable, "-c", _SERVER, *map(str, [stack] if stack else [])]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:

@@ -68,9 +68,9 @@ class Cloud:
 
 
 @contextmanager
-def cloud() -> Iterator[Cloud]:
-    """A fresh AWS with a proxy before it."""
-    with moto_server() as direct:
+def cloud(stack: Path | None = None) -> Iterator[Cloud]:
+    """A fresh AWS with a proxy before it, and with what a stack file names as existing."""
+    with moto_server(stack) as direct:
         elb = client_of("elbv2", direct)
 
         def ports_in_use(arn: str) -> set[str]:
@@ -196,6 +196,7 @@ class Engine:
         shutil.copy(ROOT / "__main__.py", self.folder)
         # A copy: what is edited in the meantime would show up as a change of the stack.
         shutil.copytree(ROOT / "abtest", self.folder / "abtest", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / "examples", self.folder / "examples")
         project = (ROOT / "Pulumi.yaml").read_text(encoding="utf-8")
         (self.folder / "Pulumi.yaml").write_text(with_virtualenv_of_the_tests(project), encoding="utf-8")
         state = folder / "state"

@@ -176,7 +176,7 @@ def _check_subnets(network: Network, found: FoundNetwork, report: Report) -> Non
     if network.ip_address_type != "ipv4" and without:
         report.also(
             ("network", "ipAddressType"),
-            f"{network.ip_address_type} needs subnets with an IPv6 block; {', '.join(without)} has none",
+            f"{network.ip_address_type} needs subnets with an IPv6 block; without one: {', '.join(without)}",
         )
 
 
