@@ -89,7 +89,7 @@ class Routing(pulumi.ComponentResource):
         to them is open), and goes before them.
         """
         variants = [self._variants[name] for name in weights]
-        targets = [each for variant in variants for each in (*variant.openings, *variant.attachments)]
+        targets = [each for variant in variants for each in variant.attachments]
         hooks = self._forwarded if variants else None
         return pulumi.ResourceOptions(parent=self, depends_on=[*targets, *more], hooks=hooks)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import Any
 
 from abtest.local import Deployment
+from tests.stack.write_golden import DEV, made
 
 
 def kinds(deployment: Deployment) -> Counter[str]:
@@ -51,6 +53,11 @@ def test_dev_has_just_what_it_needs(dev: Deployment) -> None:
         "ListenerRule": 3,
         "RandomId": 1,
     }
+
+
+def test_what_dev_does_not_ask_for_changes_nothing_of_it(dev: Deployment) -> None:
+    """Resources, inputs and their order are as they were before there was anything else to ask for."""
+    assert made(dev) == json.loads(DEV.read_text())
 
 
 def test_dev_splits_as_its_weights_say_and_keeps_a_client_for_an_hour(dev: Deployment) -> None:

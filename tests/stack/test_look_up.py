@@ -183,7 +183,9 @@ def test_dualstack_needs_subnets_with_ipv6_and_has_a_record_of_each_kind() -> No
     records = deploy(keys).of_type("route53/record:Record")
     assert {name: r.inputs["type"] for name, r in records.items()} == {"abtest-dns-a": "A", "abtest-dns-aaaa": "AAAA"}
     (message,) = refusal(config(network={"ipAddressType": "dualstack", "ingressCidrs": ["::/0"]}))
-    assert message.startswith("abtest:network.ipAddressType: dualstack needs subnets with an IPv6 block; without one: subnet-")
+    assert message.startswith(
+        "abtest:network.ipAddressType: dualstack needs subnets with an IPv6 block; without one: subnet-"
+    )
 
 
 def test_tags_that_find_several_vpcs_are_too_few(monkeypatch: pytest.MonkeyPatch) -> None:
