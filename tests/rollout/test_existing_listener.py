@@ -209,3 +209,11 @@ def test_in_a_log_the_main_split_is_the_priority_of_its_rule(folder: Path, tmp_p
 
 def test_the_example_is_fine() -> None:
     assert load_stack(str(ROOT / "examples" / "existing-listener.yaml"))[2] == ()
+
+
+def test_another_load_balancer_needs_another_stack(folder: Path) -> None:
+    moved = LISTENER.replace("app/shared/50dc6c495c0c9188", "app/other/60dc6c495c0c9188")
+    (words,) = effect(LISTENER, moved, folder).refused
+    assert words.startswith("the target groups would have to serve two load balancers at once, which AWS refuses")
+    other_port = f"{LISTENER.rpartition('/')[0]}/aaaaaaaaaaaaaaaa"
+    assert effect(LISTENER, other_port, folder).refused == ()

@@ -56,7 +56,7 @@ class Effect:
     ``pairs`` are in the order of evaluation. ``lag_seconds`` is how long clients may keep a variant whose share goes
     down; ``freed`` are the variants whose clients are chosen anew at once, ``undrained`` those that leave a route which
     still gives them new clients. ``shadowed`` are the routes that no request reaches any more.
-    ``refused`` says why the update would not be made, as far as files tell: what ECS demands.
+    ``refused`` says why the update would not be made, as files tell: of services, or to another load balancer.
     """
 
     before: Version | None
@@ -134,7 +134,7 @@ def compare(before: Version | None, after: Version | None) -> Effect:
         undrained=tuple(found for found in leaving(tables[0], after.experiment) if found.share),
         replaced=replaced,
         settings=changed_settings(before, after),
-        refused=tuple(_refused(tables[0], after.experiment, groups)),
+        refused=(*_elsewhere(before.experiment, after.experiment), *_refused(tables[0], after.experiment, groups)),
         updates=updates(
             before,
             after,
@@ -187,6 +187,16 @@ def _shadowed(before: RoutingTable, after: RoutingTable, found: tuple[Pair, ...]
         twin = next(pair.before for pair in found if pair.after is shadow.route)
         if shadow.certain and twin not in already:
             yield shadow
+
+
+def _elsewhere(before: Experiment, after: Experiment) -> Iterator[str]:
+    """AWS lets a target group serve one load balancer (ALB guide, "Quotas")."""
+    one, other = ((side.listener.arn or "").rpartition("/")[0] for side in (before, after))
+    if one != other:
+        yield (
+            "the target groups would have to serve two load balancers at once, which AWS refuses "
+            "(TargetGroupAssociationLimit); deploy another stack there, move the clients by DNS, then destroy this one"
+        )
 
 
 def _refused(before: RoutingTable, after: Experiment, groups: Collection[str]) -> Iterator[str]:

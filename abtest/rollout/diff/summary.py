@@ -51,7 +51,7 @@ def _clauses(effect: Effect) -> Iterator[str]:
     if effect.unguarded_by:
         yield f"the guardrails are off {unguarded_words(effect)}"
     if effect.refused:
-        yield "the guard refuses it"
+        yield "it would be refused"
     yield from _traffic(effect)
     if effect.shadowed:
         names = listed([called(shadow.route) for shadow in effect.shadowed])
