@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -279,8 +278,8 @@ def test_a_repository_without_a_commit_is_told_so(
     assert (ran.code, ran.err) == (1, "error: there is no commit HEAD here; fetch it, or name another: --base REF\n")
 
 
-def test_no_cloud_library_is_loaded_and_it_takes_well_under_a_second() -> None:
-    started = time.perf_counter()
+def test_no_cloud_library_is_loaded() -> None:
+    """What makes it start at once; how fast it is, a test on a shared machine cannot tell."""
     ran = run_python("-X", "importtime", "-m", "abtest", "diff", "--from", "Pulumi.dev.yaml")
-    assert (ran.code, time.perf_counter() - started < 2) == (0, True)
+    assert ran.code == 0
     assert not any(f" {name}\n" in ran.err for name in ("pulumi", "boto3", "moto", "rich"))
