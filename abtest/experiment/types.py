@@ -409,6 +409,9 @@ class Rule(Section, frozen=True, kw_only=True):
     respond: Annotated[Respond, Meta(description="Answer from the load balancer.")] | None = None
 
 
+IpAddressType = Literal["ipv4", "dualstack", "dualstack-without-public-ipv4"]
+
+
 class Network(Section, frozen=True, kw_only=True):
     """The existing VPC and subnets, and who may reach the load balancer."""
 
@@ -442,7 +445,7 @@ class Network(Section, frozen=True, kw_only=True):
     ) = None
     internal: Annotated[bool, Meta(description="A load balancer without a public address.")] = False
     ip_address_type: Annotated[
-        Literal["ipv4", "dualstack", "dualstack-without-public-ipv4"],
+        IpAddressType,
         Meta(description="dualstack also serves IPv6; the subnets need IPv6 blocks."),
     ] = "ipv4"
     ingress_cidrs: Annotated[
@@ -495,7 +498,7 @@ class ResponseHeaders(Section, frozen=True, kw_only=True):
 
 
 class Listener(Section, frozen=True, kw_only=True):
-    """Where the load balancer listens. HTTPS exactly when `certificateArn` is given."""
+    """Where the load balancer listens. HTTPS exactly when `certificateArn` is given, or as `arn` is."""
 
     arn: (
         Annotated[

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 from abtest.experiment import Experiment
+from abtest.experiment.limits import RECOMMENDED_SSL_POLICY
 from abtest.local.clients import ACCOUNT, Clients, location, tag_list
 
 __all__ = ["create_assumed"]
@@ -27,7 +28,9 @@ def create_assumed(aws: Clients, experiment: Experiment) -> tuple[str, ...]:
     aws.ec2.describe_vpcs()  # makes the default VPC, which must not get an id that the config names
     made = [*_network(aws, experiment), *_instances(aws, experiment), *_names(aws, experiment)]
     if arn := experiment.listener.arn:
-        made.append(_listener(aws, arn))
+        made.append(
+            _listener(aws, arn, is_https=any(v.protocol_version != "HTTP1" for v in experiment.variants.values()))
+        )
     made += [*_images(aws, experiment), *_functions(aws, experiment)]
     for arn in filter(None, (experiment.listener.certificate_arn, *experiment.listener.certificate_arns)):
         _certificate(aws, arn)
@@ -128,7 +131,7 @@ def _names(aws: Clients, experiment: Experiment) -> Iterator[str]:
         yield f"key pair {key}"
 
 
-def _listener(aws: Clients, arn: str) -> str:
+def _listener(aws: Clients, arn: str, *, is_https: bool) -> str:
     """Somebody else's load balancer, whose listener answers everything with 404, at the ARNs that the config names."""
     from moto.elbv2.models import elbv2_backends
 
@@ -147,8 +150,7 @@ def _listener(aws: Clients, arn: str) -> str:
     other = {"StatusCode": "404", "ContentType": "text/plain", "MessageBody": "somebody else's\n"}
     listener = aws.elbv2.create_listener(
         LoadBalancerArn=made,
-        Protocol="HTTP",
-        Port=80,
+        **_speaking(aws, is_https=is_https),
         DefaultActions=[{"Type": "fixed-response", "FixedResponseConfig": other}],
     )["Listeners"][0]["ListenerArn"]
     balancers = elbv2_backends[ACCOUNT][aws.region].load_balancers
@@ -159,6 +161,15 @@ def _listener(aws: Clients, arn: str) -> str:
     moved.arn, moved.load_balancer_arn = arn, balancer.arn
     balancer.listeners[arn] = moved
     return f"load balancer {name}, whose listener answers with 404"
+
+
+def _speaking(aws: Clients, *, is_https: bool) -> dict[str, Any]:
+    """As the variants need it."""
+    if not is_https:
+        return {"Protocol": "HTTP", "Port": 80}
+    certificate = aws.acm.request_certificate(DomainName="example.com")["CertificateArn"]
+    policy = {"SslPolicy": RECOMMENDED_SSL_POLICY}
+    return {"Protocol": "HTTPS", "Port": 443, "Certificates": [{"CertificateArn": certificate}], **policy}
 
 
 def _images(aws: Clients, experiment: Experiment) -> Iterator[str]:

@@ -154,6 +154,7 @@ def _get_load_balancer(aws: Clients, inputs: Inputs) -> dict[str, Any]:
         "vpcId": balancer["VpcId"],
         "subnets": [zone["SubnetId"] for zone in balancer["AvailabilityZones"]],
         "securityGroups": balancer["SecurityGroups"],
+        "ipAddressType": balancer["IpAddressType"],
     }
 
 

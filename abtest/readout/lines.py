@@ -93,8 +93,7 @@ _READ = """
                     AND request_seconds + target_seconds + response_seconds IS NOT NULL,
                 false
             ) AS is_entry,
-            coalesce(load_balancer = $load_balancer, true)
-                AND coalesce({own}, false) AS is_own,
+            coalesce(load_balancer = $load_balancer, true) AS is_own,
             CASE WHEN $load_balancer IS NULL THEN load_balancer END AS load_balancer,
             received,
             CASE WHEN $with_agent THEN hash(address, agent) ELSE hash(address) END AS unit,
@@ -115,8 +114,8 @@ _READ = """
         FROM fields
     )
     SELECT
-        is_entry, is_own, received, number, unit, priority,
-        coalesce(by_arn.variant, by_name.variant, by_stem.variant) AS known,
+        is_entry, is_own AND coalesce({own}, false), received, number, unit, priority,
+        {known} AS known,
         CASE WHEN known IS NULL AND entries.target_group <> '-' THEN entries.target_group END,
         load_balancer, status, milliseconds, bytes, path, trace
     FROM entries
@@ -126,6 +125,9 @@ _READ = """
     LEFT JOIN groups AS by_stem
         ON by_stem.target_group = left(group_name, -8) AND regexp_full_match(right(group_name, 8), '-[0-9a-f]{{7}}')
 """
+
+#: The variant of a line, by its target group.
+_KNOWN = "coalesce(by_arn.variant, by_name.variant, by_stem.variant)"
 
 # A line can be wrong in several ways.
 _REJECTED = """
@@ -158,14 +160,22 @@ def read(connection: DuckDBPyConnection, plain: Sequence[Path], packed: Sequence
         "with_path": question.by_path,
         "with_trace": question.outcomes is not None,
     }
-    # Of somebody else's listener only the rules are the stack's own, not the default action.
-    rules = ", ".join(str(priority) for priority in question.routes if priority)
-    statement = _READ.format(text=_TEXT, own=f"priority IN ({rules})" if question.is_shared else "true")
+    statement = _READ.format(text=_TEXT, own=_own(question), known=_KNOWN)
     for compression, files in (("none", plain), ("gzip", packed)):
         if files:
             connection.execute(statement, {**_named(files, compression), **asked})
     if plain or packed:
         connection.execute(_REJECTED)
+
+
+def _own(question: Question) -> str:
+    """Which lines of the load balancer are the stack's. On somebody else's listener those of its rules, not of the
+    default action; another listener may have rules of the same number, whose target groups are others.
+    """
+    if not question.is_shared:
+        return "true"
+    rules = ", ".join(str(priority) for priority in question.routes if priority)
+    return f"priority IN ({rules}) AND (entries.target_group = '-' OR {_KNOWN} IS NOT NULL)"
 
 
 def check(connection: DuckDBPyConnection, packed: Path) -> None:

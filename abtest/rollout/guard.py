@@ -107,36 +107,31 @@ class Guard:
     # In a thread of their own, since boto3 waits ----------------------------------------------------------------------
 
     def _refuse_replacement(self, variant: str) -> None:
-        from abtest.rollout.engine import EngineError
         from abtest.rollout.judgement import replaced, unmovable
         from abtest.rollout.live import main_listener
 
-        try:
-            deployed = self._engine().outputs().get("target_group_arns", {}).get(variant)
-        except EngineError as error:
-            raise GuardError(
-                f"the guard cannot tell whether another group of {variant} makes way for this one: {error}"
-            ) from error
+        outputs = self._outputs(f"whether another group of {variant} makes way for this one")
+        deployed = outputs.get("target_group_arns", {}).get(variant)
         if deployed is None:
             return
+        existing = outputs.get("listener_arn") if self._experiment.listener.arn else None
         with self._client("elbv2") as elbv2:
             for balancer in _balancers(elbv2, deployed):
                 if self._is_service(variant):
                     _refuse([unmovable(variant)])
-                if listener := self._experiment.listener.arn or main_listener(elbv2, balancer):
+                if listener := existing or main_listener(elbv2, balancer):
                     _refuse(replaced(self._live(elbv2, listener), variant))
 
     def _judge(self, args: pulumi.ResourceHookArgs) -> tuple[Gain, ...]:
         """What variants gain by this update, if it may be made."""
-        from abtest.rollout.judgement import Standing, gains, problems
+        from abtest.rollout.judgement import Standing, cold, gains, problems
         from abtest.rollout.live import health_of
 
         with self._client("elbv2") as elbv2:
-            arn = _listener_arn(elbv2, args)
-            if arn is None:  # the first deployment has nobody to hurt
-                return ()
-            live = self._live(elbv2, arn)
-            if not live.is_begun:  # nor has the first one on somebody else's listener
+            live = self._serving(elbv2, args)
+            if live is None:  # the first deployment has nobody to hurt
+                for warning in cold(self._experiment):
+                    pulumi.log.warn(warning)
                 return ()
             standing = Standing(
                 table=live.table,
@@ -152,6 +147,27 @@ class Guard:
         for warning in self._undrained(live.table):
             pulumi.log.warn(warning)
         return gains(live.table, self._experiment)
+
+    def _serving(self, elbv2: Any, args: pulumi.ResourceHookArgs) -> Live | None:
+        """What serves the clients of today, be it on a listener that this update leaves; None where nothing does."""
+        from abtest.rollout.judgement import ELSEWHERE, taken
+
+        arn = _listener_arn(elbv2, args)
+        if arn is not None:
+            live = self._live(elbv2, arn)
+            _refuse(taken(live, self._experiment))
+            if live.is_begun:
+                return live
+        outputs = self._outputs("what is deployed")
+        if "load_balancer_arn" not in outputs:
+            return None
+        if outputs["load_balancer_arn"] != _load_balancer_arn(args, arn):
+            _refuse([ELSEWHERE])
+        before = outputs.get("listener_arn")
+        if arn is None or before in {None, arn}:  # somebody took it away
+            return None
+        live = self._live(elbv2, before)
+        return live if live.is_begun else None
 
     def _live(self, elbv2: Any, listener_arn: str) -> Live:
         from abtest.rollout.live import read_live
@@ -231,6 +247,15 @@ class Guard:
         except AwsError as error:
             raise GuardError(f"the guard cannot see what is deployed, so it lets nothing through: {error}") from error
 
+    def _outputs(self, what: str) -> Mapping[str, Any]:
+        """The stack's exports; ``what`` the guard could not tell without them."""
+        from abtest.rollout.engine import EngineError
+
+        try:
+            return self._engine().outputs()
+        except EngineError as error:
+            raise GuardError(f"the guard cannot tell {what}: {error}") from error
+
     def _engine(self) -> Engine:
         """The stack that is being updated, by its full name: the user's own organization need not be its."""
         from abtest.rollout.engine import PulumiEngine
@@ -269,6 +294,14 @@ def _listener_arn(elbv2: Any, args: pulumi.ResourceHookArgs) -> str | None:
         balancer = new.get("loadBalancerArn")
         return old.get("arn") or (main_listener(elbv2, balancer) if _is_arn(balancer) else None)
     arn = old.get("listenerArn") or new.get("listenerArn")
+    return arn if _is_arn(arn) else None
+
+
+def _load_balancer_arn(args: pulumi.ResourceHookArgs, listener_arn: str | None) -> str | None:
+    """The load balancer that the update is about; None where it is still to be made."""
+    if listener_arn is not None:
+        return listener_arn.rpartition("/")[0].replace(":listener/", ":loadbalancer/")
+    arn = (args.new_inputs or {}).get("loadBalancerArn")
     return arn if _is_arn(arn) else None
 
 

@@ -13,13 +13,16 @@ from abtest.routing import Route, RoutingTable, percent
 from abtest.routing.inclusion import includes
 
 __all__ = [
+    "ELSEWHERE",
     "Gain",
     "Standing",
     "called",
+    "cold",
     "gains",
     "problems",
     "replaced",
     "same_route",
+    "taken",
     "unchecked",
     "unmovable",
     "unstarted",
@@ -210,6 +213,34 @@ def unmovable(name: str) -> str:
         "the load balancer has it, and until then nobody answers there; add a variant under another name at weight 0, "
         "shift, then take this one out"
     )
+
+
+def cold(experiment: Experiment) -> Iterator[str]:
+    """What the first update on somebody else's listener does to the requests of services. On a load balancer of the
+    stack's own nobody sends any before the DNS record, which waits for the tasks.
+    """
+    for name in experiment.variants if experiment.listener.arn else ():
+        if experiment.variants[name].targets.ecs is not None and experiment.state(name) == "live":
+            yield (
+                f"{name} is a Fargate service, whose tasks start once the listener forwards to it: until they run, its "
+                "requests get 503. Let abtest:listener.split.when ask for what nobody sends yet (a header), and take "
+                "that out when the tasks are healthy"
+            )
+
+
+#: AWS lets a target group serve one load balancer (ALB guide, "Quotas").
+ELSEWHERE = (
+    "the target groups would have to serve two load balancers at once, which AWS refuses "
+    "(TargetGroupAssociationLimit); deploy another stack there, move the clients by DNS, then destroy this one"
+)
+
+
+def taken(live: Live, experiment: Experiment) -> Iterator[str]:
+    """The priorities that are somebody else's on a listener that is shared: AWS would refuse them in the middle."""
+    wanted = {route.priority for route in RoutingTable.from_experiment(experiment).routes}
+    for route in live.others:
+        if route.priority in wanted:
+            yield f"priority {route.priority} is taken on that listener by a rule of somebody else; take another one"
 
 
 def replaced(live: Live, name: str) -> Iterator[str]:

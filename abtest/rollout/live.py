@@ -43,6 +43,15 @@ class Live:
     is_begun: bool = True
     load_balancer: str | None = None
 
+    def standing(self) -> Live:
+        """Itself. Raises AwsError where the main split is not there."""
+        if not self.is_begun:
+            raise AwsError(
+                f"{self.listener_arn}: no rule there is the main split of this stack: it is gone, it lost its tags, or "
+                "the stack file says another place. Put the file back, or bring the rule back: pulumi up --refresh"
+            )
+        return self
+
     @property
     def whole(self) -> RoutingTable:
         """All rules of the listener, whosever they are."""

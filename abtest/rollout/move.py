@@ -59,7 +59,7 @@ class Deployed:
     def live(self, file: StackFile) -> Live:
         """What the load balancer does now. Raises AwsError."""
         with client(file.source, "elbv2") as elbv2:
-            return read_live(elbv2, file.experiment, self.listener_arn, file.source.full_name)
+            return read_live(elbv2, file.experiment, self.listener_arn, file.source.full_name).standing()
 
 
 def deployed_weights(live: Live) -> Mapping[str, int]:
@@ -162,6 +162,8 @@ def _compared(deployed: Deployed, file: StackFile, known: set[str]) -> tuple[Liv
     for pause in (1, 2, 0):  # what was written may take a moment until it is read
         live = deployed.live(file)
         wrong = tuple(line for line in drift(declared, live.table) if line not in known)
+        if not wrong and live.table.split.action.shares != declared.split.action.shares:
+            wrong = (f"the main split is {live.table.split.action}, not {declared.split.action}",)
         if not wrong or not pause:
             break
         time.sleep(pause)

@@ -42,6 +42,7 @@ class Rollback:
         others = experiment.variants.keys() - {control}
         in_split, reached = others & {*experiment.weights, *deployed_weights(live)}, dict(_reached(experiment, others))
         changes: dict[tuple[str, ...], Any] = {}
+        changes.update(_place(experiment, live))
         if experiment.weights.keys() != {control}:
             changes["abtest:weights",] = {control: 100}
         taken = set(in_split)
@@ -68,6 +69,16 @@ class Rollback:
             ).edited({HELD: self.changes.get(HELD, GONE)})
 
 
+def _place(experiment: Experiment, live: Live) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Where the split stands on somebody else's listener, if the file says another place: that waits."""
+    listener = experiment.listener
+    if listener.split is not None:
+        if listener.arn != live.listener_arn:
+            yield ("abtest:listener", "arn"), live.listener_arn
+        if listener.split.priority != live.table.split.priority:
+            yield ("abtest:listener", "split", "priority"), live.table.split.priority
+
+
 def _reached(experiment: Experiment, variants: Collection[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Rules of their own weights by which some of these variants get clients, and which ones."""
     for name, rule in experiment.rules_in_order():
@@ -85,7 +96,7 @@ def roll_back(deployed: Deployed, file: StackFile, live: Live, plan: Rollback, s
     """
     after = plan.edited(file)
     taken = " and ".join(plan.taken) or "nothing"
-    only = tuple(_forwards(file.experiment, plan))
+    only = tuple(_forwards(after.experiment, plan))
     return after, move(deployed, file, after, live, f"{ROLLBACK} of {taken}", say, only)
 
 

@@ -236,17 +236,15 @@ def _moving(stack: str, history: Sequence[Update], ramp: RampStatus | None) -> V
 def _resting(
     stack: str, experiment: Experiment, live: Live, ramp: RampStatus | None, differs: Sequence[str]
 ) -> Verdict:
-    shares = live.table.split.action.shares
     if differs:
         back = ramp is not None and ramp.variant in experiment.held  # a rollback that did not come through
-        following = (
-            f"abtest rollback --stack {stack}" if back else ramp.resume if ramp else f"pulumi up --stack {stack}"
-        )
+        up = f"pulumi up {'' if live.is_begun else '--refresh '}--stack {stack}"
+        following = f"abtest rollback --stack {stack}" if back else ramp.resume if ramp else up
         return "OutOfSync", "the load balancer differs from the stack file", following
     if ramp is not None and ramp.until is not None:
         step = f"step {ramp.step} of {len(ramp.shares)}"
         return "Progressing", f"ramp of {ramp.variant}: {step}, its bake ends at {ramp.until:%H:%M} UTC", ""
-    if live.held and shares.get(experiment.control) == 1:
+    if live.held and live.table.split.action.shares.get(experiment.control) == 1:
         names = sorted(live.held)
         words = f"all new clients have {experiment.control}; held: {', '.join(names)}"
         return "RolledBack", words, f"once it is mended: abtest shift {names[0]}=0 --stack {stack} (lifts the hold)"

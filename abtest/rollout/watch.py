@@ -33,7 +33,7 @@ class Look:
 def look(deployed: Deployed, file: StackFile, variant: str) -> Look:
     """Raises AwsError, and MoveError where no rule forwards to the variant: then nobody checks its health."""
     with client(file.source, "elbv2") as elbv2:
-        live = read_live(elbv2, file.experiment, deployed.listener_arn, file.source.full_name)
+        live = read_live(elbv2, file.experiment, deployed.listener_arn, file.source.full_name).standing()
         group = live.groups.get(variant)
         if group is None:
             raise MoveError(

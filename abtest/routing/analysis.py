@@ -116,7 +116,11 @@ def unreached(
 
 
 def redirect_loops(table: RoutingTable) -> tuple[Loop, ...]:
-    """The redirects of which an example shows that they lead back to themselves, again and again."""
+    """The redirects of which an example shows that they lead back to themselves, again and again. Where the listener's
+    protocol is not known, none can be shown.
+    """
+    if table.protocol is None:
+        return ()
     found = (_loop(table, route) for route in table.routes if route.action.kind == "redirect")
     return tuple(loop for loop in found if loop)
 
@@ -140,7 +144,7 @@ def _followed(table: RoutingTable, request: Request, location: str) -> Request |
     try:
         url = urlsplit(location)
         usual = {"http": 80, "https": 443}[url.scheme]
-        if (url.scheme, url.port or usual) != (table.protocol.lower(), table.port):
+        if (url.scheme, url.port or usual) != (str(table.protocol).lower(), table.port):
             return None
         address = url.geturl() if table.port != usual else url._replace(netloc=url.hostname or "").geturl()
         target = Request.parse({"url": address, "method": "GET" if request.method == "POST" else request.method})
@@ -220,4 +224,4 @@ def _warn_of_unreached(report: Report, experiment: Experiment, name: str) -> Non
 
 
 def _url(table: RoutingTable, request: Request) -> str:
-    return f"{table.protocol.lower()}://{request.host}{request.target}"
+    return f"{(table.protocol or 'HTTP').lower()}://{request.host}{request.target}"

@@ -131,11 +131,13 @@ class Decision:
 
 @dataclass(frozen=True, kw_only=True)
 class RoutingTable:
-    """``routes`` in the order of evaluation, the default action last."""
+    """``routes`` in the order of evaluation, the default action last. ``protocol`` and ``port`` are None where a stack
+    file names a listener that is there already.
+    """
 
     routes: tuple[Route, ...]
-    protocol: Literal["HTTP", "HTTPS"]
-    port: int
+    protocol: Literal["HTTP", "HTTPS"] | None
+    port: int | None
 
     @classmethod
     def from_experiment(cls, experiment: Experiment) -> Self:
@@ -166,7 +168,10 @@ class RoutingTable:
         if where is not None:
             routes.sort(key=lambda route: route.priority or 0)
             routes.append(Route(priority=None, name=None, conditions=(), action=Action(kind="other")))
-        return cls(routes=tuple(routes), protocol=experiment.listener.protocol, port=experiment.listener.listens_on)
+        listener = experiment.listener
+        if listener.arn is not None:
+            return cls(routes=tuple(routes), protocol=None, port=None)
+        return cls(routes=tuple(routes), protocol=listener.protocol, port=listener.listens_on)
 
     @classmethod
     def from_described(
@@ -227,9 +232,9 @@ class RoutingTable:
         asked = request.host or "#{host}"
         host = without_port(asked)
         known = {
-            "protocol": self.protocol.lower(),
+            "protocol": self.protocol.lower() if self.protocol else "#{protocol}",
             "host": host,
-            "port": asked[len(host) + 1 :] or str(self.port),
+            "port": asked[len(host) + 1 :] or str(self.port or "#{port}"),
             "path": "#{path}" if request.path is None else request.path.removeprefix("/"),
             "query": "#{query}" if request.query is None else request.query,
         }

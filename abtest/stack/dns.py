@@ -33,7 +33,7 @@ class Record(pulumi.ComponentResource):
     ) -> None:
         super().__init__(TYPE, name, None, opts)
         self.fqdn = dns.name.rstrip(".").lower()
-        for kind in ("A",) if experiment.network.ip_address_type == "ipv4" else ("A", "AAAA"):
+        for kind in ("A", "AAAA") if load_balancer.serves_ipv6 else ("A",):
             aws.route53.Record(
                 f"{name}-{kind.lower()}",
                 zone_id=zone_id,

@@ -27,11 +27,13 @@ class Front:
     name: pulumi.Output[str]
     dns_name: pulumi.Output[str]
     zone_id: pulumi.Output[str]
+    serves_ipv6: bool
 
     @classmethod
-    def of(cls, found: aws.lb.LoadBalancer | FoundLoadBalancer) -> Front:
+    def of(cls, found: aws.lb.LoadBalancer | FoundLoadBalancer, ip_address_type: str) -> Front:
         names = ("arn", "arn_suffix", "name", "dns_name", "zone_id")
-        return cls(**{name: pulumi.Output.from_input(getattr(found, name)) for name in names})
+        outputs = {name: pulumi.Output.from_input(getattr(found, name)) for name in names}
+        return cls(**outputs, serves_ipv6=ip_address_type != "ipv4")
 
 
 class LoadBalancer(pulumi.ComponentResource):

@@ -38,7 +38,7 @@ def build(experiment: Experiment, surroundings: Surroundings, hooks: Hooks | Non
         network = Network(NAME, experiment, surroundings)
         front, place = _own(experiment, surroundings, network, exports)
     else:
-        front, place = Front.of(listener.load_balancer), listener
+        front, place = Front.of(listener.load_balancer, listener.load_balancer.ip_address_type), listener
         if experiment.access_logs is not None:  # its owner writes them; here it is only said where
             exports["access_logs_bucket"] = experiment.access_logs.bucket
     variants = {name: Variant(name, experiment, surroundings, network, of_variants) for name in experiment.variants}
@@ -59,7 +59,7 @@ def build(experiment: Experiment, surroundings: Surroundings, hooks: Hooks | Non
         before_clients += [component.service for component in services.values()]
         exports["ecs_services"] = {name: component.service.name for name, component in services.items()}
     salt = random.RandomId(f"{NAME}-salt", byte_length=8, keepers={"experiment": experiment.experiment})
-    host: pulumi.Input[str] = front.dns_name
+    host = _host(experiment) or front.dns_name
     if experiment.dns is not None and surroundings.zone_id is not None:
         record = Record(f"{NAME}-dns", experiment.dns, surroundings.zone_id, experiment, front, before_clients)
         exports["fqdn"] = record.fqdn
@@ -97,7 +97,9 @@ def _own(
         access_logs = AccessLogs(NAME, experiment.access_logs, experiment, network)
         exports["access_logs_bucket"] = access_logs.bucket
     balancer = LoadBalancer(NAME, experiment, surroundings, network, access_logs).load_balancer
-    return Front.of(balancer), Own(load_balancer_arn=balancer.arn, ways=[*network.ingress, *network.egress])
+    return Front.of(balancer, experiment.network.ip_address_type), Own(
+        load_balancer_arn=balancer.arn, ways=[*network.ingress, *network.egress]
+    )
 
 
 def _scale(
@@ -115,6 +117,13 @@ def _scale(
         is_used = experiment.state(name) != "off" or experiment.override is not None
         if launch is not None and launch.requests_per_target is not None and is_used:
             scale_by_requests(name, launch.requests_per_target, group, component.target_group, front, component, after)
+
+
+def _host(experiment: Experiment) -> str | None:
+    """The host by which somebody else's listener knows the split's requests, if it is one."""
+    split = experiment.listener.split
+    hosts = split.when.host or () if split else ()
+    return next((host for host in hosts if "*" not in host and "?" not in host), None)
 
 
 def _url(experiment: Experiment, listener: FoundListener | None, host: pulumi.Input[str]) -> pulumi.Output[str]:

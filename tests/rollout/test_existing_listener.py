@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,11 +22,14 @@ from abtest.rollout.diff.updates import Updates
 from abtest.rollout.diff.version import Version
 from abtest.rollout.drift import drift
 from abtest.rollout.guard import Guard, GuardError
+from abtest.rollout.judgement import cold
 from abtest.rollout.live import Live, read_live
 from abtest.rollout.move import besides, deployed_weights
 from abtest.rollout.rollback import Rollback
 from abtest.rollout.rollback import _forwards as forwards
+from abtest.rollout.session import AwsError
 from abtest.rollout.splits import routes_of
+from abtest.rollout.status import Cloud, status_of
 from abtest.routing import Request, RoutingTable
 from tests.configs import ROOT, write_stack
 from tests.readout.log_lines import line, question
@@ -49,11 +53,23 @@ config:
 """
 
 
+#: The same at priorities that are free.
+ELSEWHERE = STACK.replace("priority: 200", "priority: 210").replace("priority: 100", "priority: 110")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_stack(tmp_path_factory.mktemp("stack"), STACK).parent
     shutil.copy(ROOT / "__main__.py", folder)
     return folder
+
+
+@pytest.fixture
+def exports(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What the stack has exported so far."""
+    found: dict[str, str] = {}
+    monkeypatch.setattr(Guard, "_engine", lambda _: SimpleNamespace(outputs=lambda: found))
+    return found
 
 
 @pytest.fixture
@@ -122,11 +138,14 @@ def test_a_change_of_ones_own_rules_is_drift(folder: Path, elbv2: Any) -> None:
 # The guard ------------------------------------------------------------------------------------------------------------
 
 
+BALANCER = LISTENER.rpartition("/")[0].replace(":listener/", ":loadbalancer/")
+
+
 def change(folder: Path, before: str, after: str, stack: str = "test") -> None:
     """Run the hook of the split's rule, as an update from STACK would; of another stack it is its first."""
     experiment, source = of(STACK.replace(before, after), folder)
     given: Any = SimpleNamespace(
-        type="aws:lb/listenerRule:ListenerRule", new_inputs={"listenerArn": LISTENER}, old_outputs=None
+        type="aws:lb/listenerRule:ListenerRule", new_inputs={"listenerArn": experiment.listener.arn}, old_outputs=None
     )
     asyncio.run(Guard(experiment, replace(source, stack=stack)).before_forward(given))
 
@@ -154,9 +173,51 @@ def test_another_name_of_the_experiment_frees_nothing(folder: Path) -> None:
         change(folder, "weights: {a: 90, b: 10}", renamed)
 
 
+@pytest.mark.usefixtures("elbv2", "quiet", "exports")
+def test_the_update_that_makes_the_split_is_exempt(folder: Path) -> None:
+    change(folder, STACK, ELSEWHERE, stack="new")
+
+
 @pytest.mark.usefixtures("elbv2", "quiet")
-def test_a_split_that_is_not_there_yet_is_not_held_against_other_peoples_rules(folder: Path) -> None:
-    change(folder, "", "", stack="new")
+def test_a_priority_of_somebody_else_is_told_before_aws_refuses_it(folder: Path) -> None:
+    with pytest.raises(GuardError, match="priority 50 is taken on that listener by a rule of somebody else"):
+        change(folder, "priority: 200", "priority: 50")
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_split_that_goes_to_another_listener_is_held_against_its_past(
+    folder: Path, elbv2: Any, exports: dict[str, str]
+) -> None:
+    other = elbv2.create_listener(
+        LoadBalancerArn=BALANCER, Protocol="HTTP", Port=8080,
+        DefaultActions=[{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}],
+    )["Listeners"][0]["ListenerArn"]  # fmt: skip
+    exports |= {"load_balancer_arn": BALANCER, "listener_arn": LISTENER}
+    moved = STACK.replace(LISTENER, other)
+    change(folder, STACK, moved)
+    with pytest.raises(GuardError, match=r"b would go from 10 % to 100 % on the main split"):
+        change(folder, STACK, moved.replace("a: 90, b: 10", "a: 0, b: 1"))
+    elbv2.delete_listener(ListenerArn=other)
+
+
+@pytest.mark.usefixtures("elbv2", "quiet")
+def test_another_load_balancer_is_refused(folder: Path, exports: dict[str, str]) -> None:
+    exports |= {
+        "load_balancer_arn": BALANCER.replace("shared", "own"),
+        "listener_arn": LISTENER.replace("shared", "own"),
+    }
+    with pytest.raises(GuardError, match="the target groups would have to serve two load balancers at once"):
+        change(folder, STACK, ELSEWHERE, stack="new")
+
+
+def test_where_a_first_update_takes_requests_that_services_cannot_answer_yet_it_is_told(folder: Path) -> None:
+    ecs = "ecs: {image: model:1, cpu: 256, memory: 512, publicIp: true}"
+    served, _ = of(
+        STACK.replace("b: {port: 8080, targets: {external: ip}}", f"b: {{port: 8080, targets: {{{ecs}}}}}"), folder
+    )
+    (words,) = cold(served)
+    assert words.startswith("b is a Fargate service, whose tasks start once the listener forwards to it")
+    assert list(cold(of(STACK, folder)[0])) == []
 
 
 def test_a_rollback_touches_the_splits_rule_alone(folder: Path, elbv2: Any) -> None:
@@ -164,6 +225,27 @@ def test_a_rollback_touches_the_splits_rule_alone(folder: Path, elbv2: Any) -> N
     plan = Rollback.of(declared, live, everywhere=False)
     assert plan.taken == ("b",)
     assert list(forwards(declared, plan)) == ["ListenerRule::rule-200"]
+
+
+def test_a_rollback_leaves_the_split_where_it_stands(folder: Path, elbv2: Any) -> None:
+    """What the file says of another place waits: a rule there would take nothing from the one that is deployed."""
+    _, live = live_of(STACK, folder, elbv2)
+    other = LISTENER.replace("f2f7dc8efc522ab2", "aaaaaaaaaaaaaaaa")
+    pending, _ = of(STACK.replace("priority: 200", "priority: 300").replace(LISTENER, other), folder)
+    changes = Rollback.of(pending, live, everywhere=False).changes
+    assert changes["abtest:listener", "split", "priority"] == 200
+    assert changes["abtest:listener", "arn"] == LISTENER
+
+
+def test_without_the_splits_rule_nothing_is_moved_and_the_status_says_so(folder: Path, elbv2: Any) -> None:
+    declared, source = of(STACK, folder)
+    gone = read_live(elbv2, declared, None, "abtest/gone")
+    with pytest.raises(AwsError, match="no rule there is the main split of this stack"):
+        gone.standing()
+    cloud = Cloud(live=gone, weights={}, health={}, alarms=())
+    found = status_of(source, declared, cloud, (), "", (), datetime.now(UTC))
+    assert (found.status, found.next) == ("OutOfSync", "pulumi up --refresh --stack test")
+    assert "rule 200 (main split): the load balancer has no such rule" in found.drift[1]
 
 
 # What a change does ---------------------------------------------------------------------------------------------------
@@ -202,8 +284,13 @@ def test_in_a_log_the_main_split_is_the_priority_of_its_rule(folder: Path, tmp_p
     assert routes.names == {0: "default action", 100: "to-b", 200: "main split"}
     file = tmp_path / "access.log"
     file.write_text("".join(f"{line(priority=number)}\n" for number in ("200", "200", "100", "50", "0", "-")))
+    other = line(
+        priority="200", arn="arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/theirs/6d0ecf831eec9f09"
+    )
+    with file.open("a") as log:
+        log.write(f"{other}\n")  # of another listener, whose rule has the same number
     table: Table = read_logs([file], question(routes=routes.names, splits=routes.splits, is_shared=True))
-    assert (table.lines.parsed, table.lines.foreign) == (3, 3)
+    assert (table.lines.parsed, table.lines.foreign) == (3, 4)
     assert table.statuses == {("main split", "a", 200): 2, ("to-b", "a", 200): 1}
 
 

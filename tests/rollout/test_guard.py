@@ -343,9 +343,14 @@ def test_an_aws_that_cannot_be_asked_is_one_message(
 
 
 @pytest.mark.usefixtures("elbv2")
-def test_a_listener_without_a_load_balancer_is_the_first_one() -> None:
-    args = SimpleNamespace(type="aws:lb/listener:Listener", name="listener-80", new_inputs={}, old_outputs=None)
-    asyncio.run(guarded().before_forward(args))  # type: ignore[arg-type]
+def test_a_listener_without_a_load_balancer_is_the_first_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    exports: dict[str, str] = {}
+    monkeypatch.setattr(Guard, "_engine", lambda _: SimpleNamespace(outputs=lambda: exports))
+    args: Any = SimpleNamespace(type="aws:lb/listener:Listener", name="listener-80", new_inputs={}, old_outputs=None)
+    asyncio.run(guarded().before_forward(args))
+    exports["load_balancer_arn"] = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/old/1"
+    with pytest.raises(GuardError, match="two load balancers at once"):
+        asyncio.run(guarded().before_forward(args))
 
 
 # New before old -------------------------------------------------------------------------------------------------------

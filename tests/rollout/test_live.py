@@ -299,7 +299,7 @@ def read_main(*listeners: list[dict[str, Any]]) -> int:
         stub.add_response("describe_rules", {"Rules": [default_rule()]})
         stub.add_response("describe_tags", tagged({"listener": {}}))
         stub.add_response("describe_tags", tagged({"group": {"abtest:variant": "a"}}))
-        return read_live(elbv2, experiment(config())).table.port
+        return read_live(elbv2, experiment(config())).table.port or 0
 
 
 def read_rules(

@@ -73,7 +73,7 @@ def test_the_split_comes_after_the_targets_that_it_forwards_to(example: Deployme
 def test_exports_are_those_of_the_load_balancer_that_is_there(example: Deployment) -> None:
     (balancer,) = example.described["LoadBalancers"]
     assert example.outputs["alb_dns_name"] == balancer["DNSName"]
-    assert example.outputs["url"] == f"http://{balancer['DNSName']}"
+    assert example.outputs["url"] == "http://ranker.example.com", "the host that the split asks for"
     assert example.outputs["listener_arn"] == ARN
     assert example.outputs["load_balancer_arn"] == balancer["LoadBalancerArn"]
     assert example.outputs["access_logs_bucket"] == "shared-alb-logs"
@@ -104,10 +104,25 @@ def test_a_listener_that_is_not_there_is_one_message() -> None:
     assert problem.message.startswith("the listener cannot be found: ")
 
 
-def test_a_version_that_needs_https_is_refused_where_that_listener_has_none() -> None:
+def test_a_version_that_needs_https_is_refused_where_that_listener_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("abtest.local.assumed._speaking", lambda *_, **__: {"Protocol": "HTTP", "Port": 80})
     with pytest.raises(ConfigError) as caught:
         deploy(existing(variants={"a": variant(protocolVersion="GRPC"), "b": variant()}))
     assert "needs an HTTPS listener, and this one speaks HTTP" in str(caught.value)
+
+
+def test_a_redirect_to_http_is_refused_where_that_listener_speaks_https() -> None:
+    to_http = rule(forward=None, redirect={"protocol": "HTTP", "host": "example.org"})
+    grpc = {"a": variant(protocolVersion="GRPC"), "b": variant()}  # for which the listener is made HTTPS
+    with pytest.raises(ConfigError) as caught:
+        deploy(existing(rules={"r": to_http}, variants=grpc))
+    assert "a redirect cannot lead from HTTPS to HTTP, and this listener speaks HTTPS" in str(caught.value)
+
+
+def test_ipv6_targets_need_a_load_balancer_that_serves_ipv6() -> None:
+    with pytest.raises(ConfigError) as caught:
+        deploy(existing(variants={"a": variant(targets={"ipAddresses": ["2001:db8::1"]}), "b": variant()}))
+    assert "IPv6 targets need a dual-stack load balancer, and this one is ipv4" in str(caught.value)
 
 
 def test_a_rule_of_ones_own_is_added_to_that_listener() -> None:

@@ -189,5 +189,5 @@ def _check_addresses(experiment: Experiment, addresses: tuple[str, ...], report:
         report.error(
             path, "IPv4 and IPv6 addresses cannot share a target group; make two variants (API CreateTargetGroup)"
         )
-    elif 6 in versions and experiment.network.ip_address_type == "ipv4":
+    elif 6 in versions and experiment.network.ip_address_type == "ipv4" and experiment.listener.arn is None:
         report.error(path, "IPv6 targets need abtest:network.ipAddressType: dualstack (API CreateTargetGroup)")

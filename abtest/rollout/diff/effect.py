@@ -25,7 +25,7 @@ from abtest.rollout.diff.traffic import Move, asks_for, moves
 from abtest.rollout.diff.updates import Updates, updates
 from abtest.rollout.diff.version import Version
 from abtest.rollout.drain import Leaving, leaving
-from abtest.rollout.judgement import unmovable, unstarted
+from abtest.rollout.judgement import ELSEWHERE, unmovable, unstarted
 from abtest.routing import Route, RoutingTable, Shadow, shadows
 
 __all__ = ["Effect", "Pair", "compare"]
@@ -190,13 +190,9 @@ def _shadowed(before: RoutingTable, after: RoutingTable, found: tuple[Pair, ...]
 
 
 def _elsewhere(before: Experiment, after: Experiment) -> Iterator[str]:
-    """AWS lets a target group serve one load balancer (ALB guide, "Quotas")."""
     one, other = ((side.listener.arn or "").rpartition("/")[0] for side in (before, after))
     if one != other:
-        yield (
-            "the target groups would have to serve two load balancers at once, which AWS refuses "
-            "(TargetGroupAssociationLimit); deploy another stack there, move the clients by DNS, then destroy this one"
-        )
+        yield ELSEWHERE
 
 
 def _refused(before: RoutingTable, after: Experiment, groups: Collection[str]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from abtest.experiment import Experiment
 from abtest.experiment.problems import Report
+from abtest.experiment.types import IpAddressType
 from abtest.stack.look_up.ask import NotFoundError, ask
 
 __all__ = ["FoundListener", "FoundLoadBalancer", "behind", "find_listener"]
@@ -24,6 +25,7 @@ class FoundLoadBalancer(Struct, frozen=True, kw_only=True):
     vpc_id: str
     subnets: tuple[str, ...]
     security_groups: tuple[str, ...]
+    ip_address_type: IpAddressType
 
 
 class FoundListener(Struct, frozen=True, kw_only=True):
@@ -46,14 +48,8 @@ def find_listener(experiment: Experiment, report: Report) -> FoundListener | Non
     except NotFoundError as error:
         report.error(("listener", "arn"), f"the listener cannot be found: {error}")
         return None
-    if listener.protocol != "HTTPS":
-        for name, variant in experiment.variants.items():
-            if variant.protocol_version != "HTTP1":
-                report.error(
-                    ("variants", name, "protocolVersion"),
-                    f"{variant.protocol_version} needs an HTTPS listener, and this one speaks {listener.protocol} "
-                    "(ALB guide load-balancer-target-groups)",
-                )
+    ip_address_type: IpAddressType = balancer.ip_address_type or "ipv4"  # type: ignore[assignment]
+    _check(experiment, listener.protocol, ip_address_type, report)
     return FoundListener(
         arn=arn,
         protocol=listener.protocol,
@@ -67,12 +63,40 @@ def find_listener(experiment: Experiment, report: Report) -> FoundListener | Non
             vpc_id=balancer.vpc_id,
             subnets=tuple(sorted(balancer.subnets)),
             security_groups=tuple(sorted(balancer.security_groups)),
+            ip_address_type=ip_address_type,
         ),
     )
+
+
+def _check(experiment: Experiment, protocol: str, ip_address_type: str, report: Report) -> None:
+    """What only the listener tells whether AWS takes it."""
+    for name, variant in experiment.variants.items():
+        if variant.protocol_version != "HTTP1" and protocol != "HTTPS":
+            report.error(
+                ("variants", name, "protocolVersion"),
+                f"{variant.protocol_version} needs an HTTPS listener, and this one speaks {protocol} "
+                "(ALB guide load-balancer-target-groups)",
+            )
+        if ip_address_type == "ipv4" and any(":" in address for address in variant.targets.ip_addresses or ()):
+            report.error(
+                ("variants", name, "targets", "ipAddresses"),
+                "IPv6 targets need a dual-stack load balancer, and this one is ipv4 (API CreateTargetGroup)",
+            )
+    for name, rule in experiment.rules.items():
+        if protocol == "HTTPS" and rule.redirect is not None and rule.redirect.protocol == "HTTP":
+            report.error(
+                ("rules", name, "redirect", "protocol"),
+                "a redirect cannot lead from HTTPS to HTTP, and this listener speaks HTTPS (API RedirectActionConfig)",
+            )
 
 
 def behind(listener: FoundListener, experiment: Experiment) -> Experiment:
     """The experiment in the network of a load balancer that is there."""
     there = listener.load_balancer
-    network = replace(experiment.network, vpc_id=there.vpc_id, subnet_ids=there.subnets)
+    network = replace(
+        experiment.network,
+        vpc_id=there.vpc_id,
+        subnet_ids=there.subnets,
+        ip_address_type=there.ip_address_type,
+    )
     return replace(experiment, network=network)
