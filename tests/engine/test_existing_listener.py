@@ -14,22 +14,28 @@ pytestmark = pytest.mark.engine
 WHEN = {"host": ["ranker.example.com"]}
 
 
-def shared_listener(cloud: Cloud) -> str:
-    """Somebody else's load balancer, with a rule of theirs. Returns its listener's ARN."""
+def shared_listeners(cloud: Cloud) -> tuple[str, str]:
+    """Somebody else's load balancer, with a rule of theirs on the first of two listeners. Returns their ARNs."""
     with cloud.client("ec2") as ec2:
         subnets = ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"]
     elb = cloud.elb
-    made = elb.create_load_balancer(
+    balancer = elb.create_load_balancer(
         Name="shared", Scheme="internal", Subnets=[subnet["SubnetId"] for subnet in subnets]
     )
     other = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}
-    arn: str = elb.create_listener(
-        LoadBalancerArn=made["LoadBalancers"][0]["LoadBalancerArn"], Protocol="HTTP", Port=80, DefaultActions=[other]
-    )["Listeners"][0]["ListenerArn"]
-    elb.create_rule(
-        ListenerArn=arn, Priority=5, Conditions=[{"Field": "path-pattern", "Values": ["/theirs"]}], Actions=[other]
+    one, two = (
+        elb.create_listener(
+            LoadBalancerArn=balancer["LoadBalancers"][0]["LoadBalancerArn"],
+            Protocol="HTTP",
+            Port=port,
+            DefaultActions=[other],
+        )["Listeners"][0]["ListenerArn"]
+        for port in (80, 8080)
     )
-    return arn
+    elb.create_rule(
+        ListenerArn=one, Priority=5, Conditions=[{"Field": "path-pattern", "Values": ["/theirs"]}], Actions=[other]
+    )
+    return one, two
 
 
 def existing(arn: str, priority: int = 200, **changes: Any) -> dict[str, Any]:
@@ -38,13 +44,13 @@ def existing(arn: str, priority: int = 200, **changes: Any) -> dict[str, Any]:
 
 
 def test_a_split_on_an_existing_listener_goes_up_moves_and_goes_down(fresh: Engine) -> None:
-    arn = shared_listener(fresh.cloud)
+    arn, other = shared_listeners(fresh.cloud)
     before = fresh.cloud.arns
     fresh.preview(existing(arn)).succeeded()
 
     made = fresh.up(existing(arn)).succeeded()
     assert made.gaps == []
-    assert set(fresh.cloud.layout["rules"]) == {"80 5", "80 10", "80 20", "80 200", "80 default"}
+    assert set(fresh.cloud.layout["rules"]) == {"80 5", "80 10", "80 20", "80 200", "80 default", "8080 default"}
     assert fresh.cloud.weights("80 200") == {"abtest-a": 90, "abtest-b": 10}
     fresh.write_tags()
     assert fresh.up().succeeded().writes == []
@@ -58,9 +64,22 @@ def test_a_split_on_an_existing_listener_goes_up_moves_and_goes_down(fresh: Engi
     assert shifted.code == 0, shifted.output
     assert shifted.writes == ["ModifyRule"]
     assert fresh.cloud.weights("80 200") == {"abtest-a": 75, "abtest-b": 25}
+    fresh.write_tags()
+
+    moved = fresh.up(existing(arn, 210, weights={"a": 0, "b": 100}))
+    assert "b would go from 25 % to 100 % on the main split" in moved.output, "another priority frees nothing"
+    assert moved.writes == []
+
+    fresh.write(existing(arn, 300, weights={"a": 75, "b": 25}))  # not deployed
     back = fresh.abtest("rollback", "--stack", "dev", "--yes")
     assert back.code == 0, back.output
-    assert fresh.cloud.weights("80 200") == {"abtest-a": 100}
+    assert fresh.cloud.weights("80 200") == {"abtest-a": 100}, "where it stands, not where the file would have it"
+    assert "80 300" not in fresh.cloud.layout["rules"]
+    fresh.write_tags()
+
+    elsewhere = fresh.up(existing(other, weights={"a": 40, "b": 60}))
+    assert "b would go from 0 % to 60 % on the main split" in elsewhere.output, "nor does another listener"
+    assert elsewhere.writes == []
 
     fresh.destroy().succeeded()
     assert fresh.cloud.arns == before
