@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
-from moto import mock_aws
-from moto.moto_api._internal import mock_random
 from pulumi.runtime import rpc
 
 from abtest.experiment import Experiment, Source, find_project, load, stack_file
@@ -18,15 +14,13 @@ from abtest.experiment.problems import Problem
 from abtest.experiment.types import Secret
 from abtest.local.assumed import create_assumed
 from abtest.local.clients import Clients
+from abtest.local.embedded import embedded_aws
 from abtest.local.program import DeployError, EmbeddedAws, Monitor, Resource, plain, run_program
 from abtest.local.resources import RegexConditions
 
 __all__ = ["DeployError", "Deployment", "Resource", "deploy"]
 
 _DEFAULT_REGION = "us-east-1"
-
-#: moto's catalogue of images takes longer to load than a deployment; the program names its image itself.
-_MOTO = {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
 
 
 @dataclass(frozen=True)
@@ -67,8 +61,7 @@ def deploy(
     experiment, warnings = load(source)
     _refuse_unreadable(experiment)
     aws = Clients(source.setting("aws:region") or _DEFAULT_REGION)
-    mock_random.seed(0)
-    with mock.patch.dict(os.environ, _MOTO), mock_aws(config={"lambda": {"use_docker": False}}):
+    with embedded_aws():
         assumed = create_assumed(aws, experiment) if assume else ()
         monitor = Monitor(EmbeddedAws(aws, on_resource))
         run_program(source, monitor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from abtest.experiment import ConfigError
 from abtest.local import DeployError, Deployment, deploy
+from abtest.local.embedded import embedded_aws
 from tests.configs import ROOT, config, rule, variant
 
 
@@ -34,6 +36,17 @@ def test_the_same_stack_gives_the_same_deployment(prod: Deployment) -> None:
 def test_nothing_of_one_deployment_reaches_the_next(dev: Deployment) -> None:
     deploy(config(override={"secret": False}))
     assert deploy("dev").resources == dev.resources
+
+
+def test_who_deploys_looks_for_garbage_as_often_afterwards_as_before() -> None:
+    ours = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)
+    try:
+        with embedded_aws():
+            assert gc.get_threshold() == (50_000, 10, 10)
+        assert gc.get_threshold() == (700, 10, 10)
+    finally:
+        gc.set_threshold(*ours)
 
 
 def test_ids_and_arns_are_those_of_the_embedded_aws(dev: Deployment) -> None:

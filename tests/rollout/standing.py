@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from unittest import mock
-
-from moto import mock_aws
 
 from abtest.experiment import Source, load, stack_file
 from abtest.local.assumed import create_assumed
 from abtest.local.clients import Clients
+from abtest.local.embedded import embedded_aws
 from abtest.local.program import EmbeddedAws, Monitor, run_program
 
 __all__ = ["standing"]
@@ -23,7 +20,7 @@ def standing(stack: str) -> Iterator[Any]:
     """Deploy a stack file, by name or path; a client of its load balancing API."""
     source = Source.from_file(*stack_file(stack))
     aws = Clients("us-east-1")
-    with mock.patch.dict(os.environ, {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}), mock_aws():
+    with embedded_aws():
         create_assumed(aws, load(source)[0])
         run_program(source, Monitor(EmbeddedAws(aws, lambda _type, _name: None)))
         yield aws.elbv2
