@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable
 
 import hypothesis
 import pytest
@@ -31,3 +33,9 @@ def dev() -> Deployment:
 @pytest.fixture(scope="session")
 def prod() -> Deployment:
     return deploy(str(ROOT / "Pulumi.prod.yaml"))
+
+
+@pytest.fixture(scope="session")
+def examples() -> Callable[[str], Deployment]:
+    """Each example, by its file's name; deployed when it is first asked for."""
+    return functools.cache(lambda name: deploy(str(ROOT / "examples" / f"{name}.yaml")))

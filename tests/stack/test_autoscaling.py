@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from abtest.local import Deployment, Resource, deploy
-from tests.configs import ROOT, VARIANT, config, variant
+from tests.configs import VARIANT, config, variant
 
 
 @pytest.fixture(scope="module")
-def example() -> Deployment:
-    return deploy(str(ROOT / "examples" / "autoscaling.yaml"))
+def example(examples: Callable[[str], Deployment]) -> Deployment:
+    return examples("autoscaling")
 
 
 def scaled(*, state: dict[str, Any] | None = None, **launch: Any) -> Deployment:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -12,16 +13,15 @@ from abtest.experiment import ConfigError
 from abtest.local import DeployError, Deployment, assumed, deploy
 from abtest.local.balancer import Deployed
 from abtest.stack.look_up import Subnet, network
-from tests.configs import ROOT, VARIANT, config
+from tests.configs import VARIANT, config
 
-FILE = str(ROOT / "examples" / "ecs.yaml")
 SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:features-AbCdEf"  # noqa: S105 where it is, not what
 PARAMETER = "arn:aws:ssm:us-east-1:123456789012:parameter/ranker/token"
 
 
 @pytest.fixture(scope="module")
-def found() -> Deployment:
-    return deploy(FILE)
+def found(examples: Callable[[str], Deployment]) -> Deployment:
+    return examples("ecs")
 
 
 def service(**ecs: Any) -> dict[str, Any]:

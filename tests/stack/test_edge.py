@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from abtest.local import Deployment, deploy
-from tests.configs import ROOT, VARIANT, config, variant
+from tests.configs import VARIANT, config, variant
 
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/{}".format
 WEB_ACL = "arn:aws:wafv2:us-east-1:123456789012:regional/webacl/main/1-2"
@@ -16,8 +17,8 @@ HTTPS = {"certificateArn": CERTIFICATE("a")}
 
 
 @pytest.fixture(scope="module")
-def edge() -> Deployment:
-    return deploy(str(ROOT / "examples" / "edge.yaml"))
+def edge(examples: Callable[[str], Deployment]) -> Deployment:
+    return examples("edge")
 
 
 def attributes(deployment: Deployment, port: int) -> dict[str, str]:

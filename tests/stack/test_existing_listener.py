@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from abtest.experiment import ConfigError
 from abtest.local import Deployment, deploy
-from tests.configs import ROOT, config, rule, variant
+from tests.configs import config, rule, variant
 
 ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:listener/app/shared/50dc6c495c0c9188/f2f7dc8efc522ab2"
 SPLIT = {"priority": 200, "when": {"host": ["ranker.example.com"]}}
@@ -19,8 +20,8 @@ def existing(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def example() -> Deployment:
-    return deploy(str(ROOT / "examples" / "existing-listener.yaml"))
+def example(examples: Callable[[str], Deployment]) -> Deployment:
+    return examples("existing-listener")
 
 
 def test_nothing_of_the_load_balancer_is_made(example: Deployment) -> None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from abtest.local import Deployment, deploy
 from abtest.local.balancer import Deployed
-from tests.configs import ROOT, VARIANT, config
+from tests.configs import VARIANT, config
 
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:ranker"
 
 
 @pytest.fixture(scope="module")
-def example() -> Deployment:
-    return deploy(str(ROOT / "examples" / "lambda.yaml"))
+def example(examples: Callable[[str], Deployment]) -> Deployment:
+    return examples("lambda")
 
 
 def invoking(arn: str, **more: Any) -> Deployment:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from abtest.experiment.serving import PRESETS, Server
-from abtest.local import deploy
+from abtest.local import Deployment, deploy
 from tests.configs import ROOT, VARIANT, config
 
 HTTPS = {"certificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/1"}
@@ -47,8 +48,8 @@ def test_without_a_preset_it_is_as_ever() -> None:
     assert group(port=8080) == (8080, "/", "200")
 
 
-def test_the_example_is_deployed_whole_with_its_scripts() -> None:
-    found = deploy(str(ROOT / "examples" / "serving.yaml"))
+def test_the_example_is_deployed_whole_with_its_scripts(examples: Callable[[str], Deployment]) -> None:
+    found = examples("serving")
     assert found.warnings == ()
     paths = {
         name: (int(r.inputs["port"]), r.inputs["healthCheck"]["path"])
