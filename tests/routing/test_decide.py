@@ -92,9 +92,9 @@ def test_wildcards_match_as_a_naive_matcher_does(pattern: str, text: str) -> Non
 @pytest.mark.parametrize("flags", [0, re.IGNORECASE])
 def test_no_pattern_is_slow_on_the_longest_request_that_aws_takes(pattern: str, flags: int) -> None:
     match, text = re.compile(wildcard(pattern), flags | re.DOTALL).fullmatch, "a" * 16_384
-    began = time.perf_counter()
+    began = time.thread_time()
     assert match(text) is None
-    assert time.perf_counter() - began < 0.1
+    assert time.thread_time() - began < 0.1
 
 
 @pytest.mark.parametrize(
