@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -69,16 +70,25 @@ def test_what_is_no_request_is_refused_and_logged_as_such(site: Site, garbage: b
         assert entry.sent_bytes > len(reply.body)
 
 
-def test_garbage_after_a_request_does_not_hurt_its_answer(site: Site, a: ModelServer) -> None:
+def test_garbage_after_a_request_does_not_hurt_its_answer(site: Site, a: ModelServer, b: ModelServer) -> None:
+    asked, go_on = threading.Event(), asyncio.Event()
+
     async def wait(_: Received, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(0.1)
+        asked.set()
+        await go_on.wait()
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
+    async def answer() -> None:
+        await asyncio.sleep(0.05)  # the garbage arrives first
+        go_on.set()
+
+    site.serve(deployed(idle_timeout=20), a, b)  # the wait is no matter of it
     a.on["/wait"] = wait
     with site.client() as client:
         client.send(head("GET /wait"))
-        site.loop.run(asyncio.sleep(0.05))
+        assert asked.wait(5)
         client.send(b"\0garbage\r\n\r\n")
+        site.loop.run(answer())
         assert client.answer().status == 200
         assert client.answer().status == 400
         assert client.is_closed()
