@@ -122,6 +122,9 @@ def _variants(deployment: Deployment) -> RenderableType:
 
 
 def _targets(targets: Targets, registered: int) -> str:
+    launch = targets.launch
+    if launch is not None and launch.scales:
+        return f"{launch.min} to {launch.max}"
     if targets.ecs is None:
         return "external" if targets.external else str(registered)
     scaling = targets.ecs.autoscaling
@@ -132,6 +135,8 @@ def _targets(targets: Targets, registered: int) -> str:
 
 def _health(variant: Variant) -> str:
     """What a target is asked, and with ``serving`` whose preset that is."""
+    if not variant.is_checked:
+        return "not checked"
     health = variant.health
     port = "" if health.port in {"traffic-port", variant.target_port} else f"port {health.port} "
     return f"{port}{health.path}{f' ({variant.serving})' if variant.serving else ''}"

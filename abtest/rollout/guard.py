@@ -116,9 +116,10 @@ class Guard:
             return
         existing = outputs.get("listener_arn") if self._experiment.listener.arn else None
         with self._client("elbv2") as elbv2:
-            for balancer in _balancers(elbv2, deployed):
-                if self._is_service(variant):
-                    _refuse([unmovable(variant)])
+            balancers = _balancers(elbv2, deployed)
+            if balancers is not None and self._is_service(variant):
+                _refuse([unmovable(variant)])
+            for balancer in balancers or ():
                 if listener := existing or main_listener(elbv2, balancer):
                     _refuse(replaced(self._live(elbv2, listener), variant))
 
@@ -310,8 +311,9 @@ def _is_arn(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and value.startswith("arn:")
 
 
-def _balancers(elbv2: Any, group_arn: str) -> Collection[str]:
-    """The load balancers that forward to a target group; none where the group is gone."""
+def _balancers(elbv2: Any, group_arn: str) -> Collection[str] | None:
+    """The load balancers that forward to a target group; None where the group is gone."""
     pages = elbv2.get_paginator("describe_target_groups").paginate()
     groups = (group for page in pages for group in page["TargetGroups"] if group["TargetGroupArn"] == group_arn)
-    return [arn for group in groups for arn in group["LoadBalancerArns"]]
+    found = next(groups, None)
+    return None if found is None else list(found["LoadBalancerArns"])

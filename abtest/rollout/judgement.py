@@ -245,10 +245,10 @@ def taken(live: Live, experiment: Experiment) -> Iterator[str]:
 
 def replaced(live: Live, name: str) -> Iterator[str]:
     """Why the target group of a variant may not make way for another: the variant has share."""
-    routes = (route for route in live.table.routes if route.priority not in live.overrides)
-    share = max((route.action.shares.get(name, Fraction(0)) for route in routes), default=Fraction(0))
-    if share:
+    routes = [route for route in live.table.routes if route.priority not in live.overrides]
+    most = max(routes, key=lambda route: route.action.shares.get(name, 0))
+    if share := most.action.shares.get(name):
         yield (
-            f"{name} has {percent(share)} of clients, and its target group would be replaced by one whose targets "
-            "nobody has checked; add a variant instead, warm it, shift, then take this one out"
+            f"{name} has {percent(share)} of clients on {called(most)}, and its target group would be replaced by one "
+            "whose targets nobody has checked; add a variant instead, warm it, shift, then take this one out"
         )

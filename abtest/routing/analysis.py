@@ -185,6 +185,8 @@ def warnings(experiment: Experiment, source: Source) -> tuple[Problem, ...]:
         _warn_of_shadow(report, shadow)
     for name in unreached(table, experiment.variants, forced):
         _warn_of_unreached(report, experiment, name)
+    if experiment.listener.arn is not None:
+        _warn_of_strangers(report, table)
     for loop in redirect_loops(table):
         report.warning(
             ("rules", loop.route.name or "", "redirect"),
@@ -208,6 +210,17 @@ def _warn_of_shadow(report: Report, shadow: Shadow) -> None:
         route.is_split and by[-1].action != route.action
     ):  # a rule for everything that says `forward: split` is no loss
         report.warning(("weights",), f"the main split {shadow.why}; narrow that, or let it say forward: split")
+
+
+def _warn_of_strangers(report: Report, table: RoutingTable) -> None:
+    """On somebody else's listener a rule that asks for less than the split takes requests of others too."""
+    for route in table.routes[:-1]:
+        if not route.is_split and not includes(table.split.conditions, route.conditions):
+            report.warning(
+                ("rules", route.name or "", "when"),
+                "also takes requests that are none of the split's, of whatever else that listener serves; ask for what "
+                "abtest:listener.split.when asks for too",
+            )
 
 
 def _warn_of_unreached(report: Report, experiment: Experiment, name: str) -> None:

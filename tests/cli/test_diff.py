@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -283,3 +285,22 @@ def test_no_cloud_library_is_loaded() -> None:
     ran = run_python("-X", "importtime", "-m", "abtest", "diff", "--from", "Pulumi.dev.yaml")
     assert ran.code == 0
     assert not any(f" {name}\n" in ran.err for name in ("pulumi", "boto3", "moto", "rich"))
+
+
+def test_credentials_that_were_left_in_the_clear_are_not_shown(project: Path, capsys: Capsys) -> None:
+    file = project / "Pulumi.dev.yaml"
+    file.write_text(file.read_text().replace("config:\n", "config:\n  aws:secretKey: hunter2-hunter2\n", 1))
+    ran = run_here(capsys, "diff")
+    assert "aws:secretKey" in ran.out
+    assert "hunter2" not in ran.out
+    assert "hunter2" not in run_here(capsys, "diff", "--format", "json").out
+
+
+def test_a_stack_file_may_come_through_a_pipe(project: Path, tmp_path: Path, capsys: Capsys) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=((project / "Pulumi.dev.yaml").read_text(),))
+    writer.start()
+    ran = run_here(capsys, "diff", "--from", str(pipe))
+    writer.join()
+    assert (ran.code, ran.err) == (0, "")

@@ -174,7 +174,9 @@ def test_a_gain_is_refused_while_an_alarm_of_the_variant_is_on(deployed: Deploye
 
 
 def test_the_group_of_a_variant_with_share_is_not_replaced(deployed: Deployed) -> None:
-    with pytest.raises(GuardError, match=r"b has 10 % of clients, and its target group would be replaced"):
+    with pytest.raises(
+        GuardError, match=r"b has 10 % of clients on the main split, and its target group would be replaced"
+    ):
         deployed.replace("b")
     deployed.replace("c")
 

@@ -243,3 +243,17 @@ def test_a_rule_with_an_encrypted_value_is_looked_at_with_the_others() -> None:
         {"path": [secret]},
     ]
     assert shadows(table_of(*whens)) == ()
+
+
+def test_a_rule_that_takes_other_peoples_requests_on_a_shared_listener_is_told() -> None:
+    arn = "arn:aws:elasticloadbalancing:us-east-1:123456789012:listener/app/shared/50dc6c495c0c9188/f2f7dc8efc522ab2"
+    keys = config(
+        listener={"arn": arn, "split": {"priority": 200, "when": {"host": ["ranker.example.com"]}}},
+        rules={
+            "ours": rule(priority=10, when={"host": ["ranker.example.com"], "path": ["/x"]}),
+            "anybodys": rule(priority=20, when={"path": ["/x"]}),
+        },
+    )
+    (problem,) = warnings(experiment(keys), source(keys))
+    assert problem.path == "abtest:rules.anybodys.when"
+    assert problem.message.startswith("also takes requests that are none of the split's")

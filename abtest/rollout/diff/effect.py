@@ -14,6 +14,7 @@ It is about the config. A newer version of this program or of its sample model s
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +26,7 @@ from abtest.rollout.diff.traffic import Move, asks_for, moves
 from abtest.rollout.diff.updates import Updates, updates
 from abtest.rollout.diff.version import Version
 from abtest.rollout.drain import Leaving, leaving
-from abtest.rollout.judgement import ELSEWHERE, unmovable, unstarted
+from abtest.rollout.judgement import ELSEWHERE, Standing, problems, unmovable
 from abtest.routing import Route, RoutingTable, Shadow, shadows
 
 __all__ = ["Effect", "Pair", "compare"]
@@ -56,7 +57,7 @@ class Effect:
     ``pairs`` are in the order of evaluation. ``lag_seconds`` is how long clients may keep a variant whose share goes
     down; ``freed`` are the variants whose clients are chosen anew at once, ``undrained`` those that leave a route which
     still gives them new clients. ``shadowed`` are the routes that no request reaches any more.
-    ``refused`` says why the update would not be made, as files tell: of services, or to another load balancer.
+    ``refused`` says why the update would not be made, as far as files tell.
     """
 
     before: Version | None
@@ -134,7 +135,7 @@ def compare(before: Version | None, after: Version | None) -> Effect:
         undrained=tuple(found for found in leaving(tables[0], after.experiment) if found.share),
         replaced=replaced,
         settings=changed_settings(before, after),
-        refused=(*_elsewhere(before.experiment, after.experiment), *_refused(tables[0], after.experiment, groups)),
+        refused=(*_elsewhere(before.experiment, after.experiment), *_refused(tables[0], before, after, groups)),
         updates=updates(
             before,
             after,
@@ -195,13 +196,21 @@ def _elsewhere(before: Experiment, after: Experiment) -> Iterator[str]:
         yield ELSEWHERE
 
 
-def _refused(before: RoutingTable, after: Experiment, groups: Collection[str]) -> Iterator[str]:
-    """What the guard says of services (abtest/rollout/guard.py), unless the guardrails are overridden."""
-    if after.guardrails is not None and after.guardrails.override is not None:
+def _refused(table: RoutingTable, before: Version, after: Version, groups: Collection[str]) -> Iterator[str]:
+    """What the guard (abtest/rollout/guard.py) says if ``before`` is deployed, healthy and without an alarm."""
+    now = after.experiment
+    if now.guardrails is not None and now.guardrails.override is not None:
         return
-    known = {name for route in before.routes for name in route.action.shares}
-    yield from unstarted(before, after, known)
-    yield from (unmovable(name) for name in sorted(groups) if after.variants[name].targets.ecs is not None)
+    standing = Standing(
+        table=table,
+        known={name for route in table.routes for name in route.action.shares},
+        held=before.experiment.held,
+        control=before.experiment.control,
+        healthy=lambda _: sys.maxsize,
+        alarms=tuple,
+    )
+    yield from problems(now, standing)
+    yield from (unmovable(name) for name in sorted(groups) if now.variants[name].targets.ecs is not None)
 
 
 # Clients that have a variant ------------------------------------------------------------------------------------------

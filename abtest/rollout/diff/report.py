@@ -29,7 +29,7 @@ def as_json(effect: Effect, stack: str, sides: tuple[str, str]) -> dict[str, Any
     - ``notDrained``: ``{"variant", "route", "share", "stickySeconds"}``: variants that leave a route which still gives
       them new clients, and how long those would keep them.
     - ``guardrailsOff``: why no guardrail holds for the change, in Markdown; null where they do, or there are none.
-    - ``refused``: why the update would not be made, as files tell: of services, or to another load balancer.
+    - ``refused``: why the update would not be made, as far as files tell.
     - ``replaced``: ``{"what", "variant", "count", "exact", "certain", "why"}``: so many, or more where that is not
       exact; ``why`` holds key paths.
     - ``settings``: ``{"path", "before", "after"}``: every value that differs apart from weights and rules.

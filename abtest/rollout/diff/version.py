@@ -11,9 +11,14 @@ from abtest.experiment import Experiment, Project, Source, load
 from abtest.experiment.engine_text import decoded
 from abtest.experiment.engine_yaml import parse
 from abtest.experiment.problems import NAMESPACE
+from abtest.experiment.source import read_text
 from abtest.experiment.types import Secret
 
 __all__ = ["Version", "scripts_of"]
+
+
+#: What the provider may be given, and nobody may be shown (pulumi_aws Provider).
+_CREDENTIALS = frozenset({"aws:accessKey", "aws:secretKey", "aws:token"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +27,7 @@ class Version:
 
     ``scripts`` holds the contents of each variant's ``userDataFile``. ``elsewhere`` is what the stack says outside this
     program's namespace, such as ``aws:region``. ``encrypted`` maps key paths to encrypted values as the files have
-    them: two of them can be told apart, but not read.
+    them: two of them can be told apart, but not read; credentials that somebody left in the clear are among them.
     """
 
     experiment: Experiment
@@ -33,10 +38,12 @@ class Version:
     @classmethod
     def read(cls, file: FilePath, project: Project) -> Self:
         """Read a stack file, its project's values and its scripts. Raises ConfigError."""
-        source = Source.from_file(file, project)
+        text = read_text(file)  # once: it may be a pipe
+        source = Source.from_text(text, file, project)
         experiment, _ = load(source)
-        stack = parse(file.read_text(encoding="utf-8")).value
-        others = {key: decoded(text) for key, text in source.values.items() if not key.startswith(f"{NAMESPACE}:")}
+        stack = parse(text).value
+        others = {key: decoded(value) for key, value in source.values.items() if not key.startswith(f"{NAMESPACE}:")}
+        in_clear = {key: str(others.pop(key)) for key in _CREDENTIALS & others.keys()}
         if stack.get("environment"):
             others["environment"] = stack["environment"]
         return cls(
@@ -46,6 +53,7 @@ class Version:
             encrypted={
                 **dict(_encrypted(project.config)),
                 **dict(_encrypted(stack.get("config") or {})),
+                **in_clear,
             },
         )
 

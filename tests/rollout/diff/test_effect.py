@@ -129,6 +129,14 @@ def test_the_json_says_what_was_not_drained_and_what_switches_the_guardrails_off
     assert (same["notDrained"], same["guardrailsOff"]) == ([], None)
 
 
+def test_what_the_guard_would_say_of_the_files_is_said() -> None:
+    (words,) = effect({}, {"weights": {"a": 50, "b": 50}}).refused
+    assert words.startswith("b would go from 10 % to 50 % on the main split, 40 points at once; maxStep allows 25")
+    (held,) = effect({"held": ["b"]}, {"weights": {"a": 80, "b": 20}}).refused
+    assert "but it is held" in held
+    assert effect({}, {"weights": {"a": 50, "b": 50}, "guardrails": None}).refused == ()
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(1, "1 second"), (90, "90 seconds"), (3600, "60 minutes"), (7200, "2 hours"), (604800, "7 days")],
@@ -166,7 +174,7 @@ def test_a_duration_is_told_in_its_largest_unit(seconds: int, words: str) -> Non
         (
             {"rules": {"r": rule(priority=7, forward="split")}},
             {"rules": {"r": rule(priority=7, forward="split")}, "weights": {"a": 50, "b": 50}},
-            "b gets 50 % of new clients instead of 10 % on the main split; "
+            "it would be refused; b gets 50 % of new clients instead of 10 % on the main split; "
             "rule `r` changes to a 50 %, b 50 %; 2 updates (listener-80 and rule-7)",
         ),
         ({}, {"tags": {"x": "y"}}, "`abtest:tags.x` is new: `y`; 3 updates (listener-80, rule-10 and rule-20)"),
