@@ -156,8 +156,8 @@ class Variant(pulumi.ComponentResource):
         tags = tags_of(self._experiment, variant=self._variant)
         group = aws.ec2.SecurityGroup(
             self._name,
-            # Another description would be another group.
-            description=f"{'Tasks' if self._config.targets.ecs else 'Instances'} of a variant of the A/B test",
+            # The same for tasks: another description would be another group, and cut off the targets in the old one.
+            description="Instances of a variant of the A/B test",
             vpc_id=self._surroundings.network.vpc_id,
             tags=tags_of(self._experiment, variant=self._variant, name=self._name),
             opts=self._child,
