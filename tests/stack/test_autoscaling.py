@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from abtest.local import Deployment, Resource, deploy
+from abtest.local.clients import Clients, Inputs
+from abtest.local.look_ups import LOOK_UPS, LookUpError
 from tests.configs import ROOT, VARIANT, config, variant
 
 
@@ -102,6 +104,20 @@ def test_an_image_of_ones_own_keeps_its_root_device() -> None:
     found = template(scaled(ami="ami-0abc")).inputs
     assert found["imageId"] == "ami-0abc"
     assert found["blockDeviceMappings"][0]["deviceName"] == "/dev/sda1"
+
+
+def test_an_image_that_its_owner_has_deprecated_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It can be started, but EC2 lists somebody else's by a filter only when asked to (API DescribeImages)."""
+
+    def get_ami(_aws: Clients, inputs: Inputs) -> dict[str, Any]:
+        inputs.take("filters")
+        if not inputs.take("includeDeprecated"):
+            raise LookUpError("Your query returned no results")
+        return {"id": "ami-0abc", "rootDeviceName": "/dev/sdf"}
+
+    monkeypatch.setitem(LOOK_UPS, "aws:ec2/getAmi:getAmi", get_ami)
+    found = template(scaled(ami="ami-0abc")).inputs
+    assert found["blockDeviceMappings"][0]["deviceName"] == "/dev/sdf"
 
 
 def test_another_architecture_is_another_template() -> None:
