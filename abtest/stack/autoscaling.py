@@ -37,7 +37,7 @@ def template_of(
         iam_instance_profile={"name": launch.instance_profile} if launch.instance_profile else None,
         key_name=launch.key_name,
         user_data=base64.b64encode(launchable.user_data.encode()).decode(),
-        metadata_options={"http_endpoint": "enabled", "http_tokens": "required", "http_put_response_hop_limit": 1},
+        metadata_options={"http_endpoint": "enabled", "http_tokens": "required"},
         block_device_mappings=[
             {
                 "device_name": image.root_device,
