@@ -707,6 +707,10 @@ class Experiment(Section, frozen=True, kw_only=True):
         """What a ramp is judged by."""
         return self.guardrails.metrics if self.guardrails else None
 
+    def least_healthy(self, variant: str) -> int:
+        """How many healthy targets a variant has to have. For the control, which others fall back to, one is enough."""
+        return self.guardrails.min_healthy if self.guardrails and variant != self.control else 1
+
     def forward_weights(self, rule: Rule) -> Mapping[str, int]:
         """The weights of a rule that forwards; empty for any other."""
         if rule.forward is None:
