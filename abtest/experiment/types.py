@@ -116,7 +116,8 @@ class Launch(Section, frozen=True, kw_only=True):
     ) = None
     max: Annotated[int, limits.TARGET_COUNT.meta("Greatest number of an Auto Scaling group.")] | None = None
     requests_per_target: (
-        Annotated[int, limits.REQUESTS_PER_TARGET.meta("Requests of an instance that the group scales for.")] | None
+        Annotated[int, limits.REQUESTS_PER_TARGET.meta("Scales to about so many requests a minute for each instance.")]
+        | None
     ) = None
     health_check_grace_seconds: Annotated[
         int,
@@ -154,7 +155,9 @@ class Autoscaling(Section, frozen=True, kw_only=True):
 
     min: Annotated[int, limits.TARGET_COUNT.meta("Least number of tasks.")]
     max: Annotated[int, limits.TARGET_COUNT.meta("Greatest number of tasks.")]
-    requests_per_target: Annotated[int, limits.REQUESTS_PER_TARGET.meta("Requests of a task that it scales for.")]
+    requests_per_target: Annotated[
+        int, limits.REQUESTS_PER_TARGET.meta("Scales to about so many requests a minute for each task.")
+    ]
 
 
 class Ecs(Section, frozen=True, kw_only=True):
