@@ -7,11 +7,17 @@ import re
 from collections.abc import Sequence
 
 from abtest.experiment.problems import Path, Report
-from abtest.experiment.types import Secret
+from abtest.experiment.types import Secret, Section
 
-__all__ = ["check_cidr", "check_region", "check_unique"]
+__all__ = ["check_cidr", "check_region", "check_unique", "given"]
 
 _CIDR = re.compile(r"(?P<address>[0-9a-fA-F.:]+)(?P<prefix>/\d+)?")
+
+
+def given(section: Section, usual: Section) -> dict[str, str]:
+    """The keys that say something, by field: a default that is written out does not."""
+    keys = zip(section.__struct_fields__, section.__struct_encode_fields__, strict=True)
+    return {field: key for field, key in keys if getattr(section, field) != getattr(usual, field)}
 
 
 def check_cidr(value: str, report: Report, path: Path) -> None:
