@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from abtest.experiment import limits
-from abtest.experiment.checks.values import check_unique
+from abtest.experiment.checks.values import check_unique, elsewhere
 from abtest.experiment.problems import Path, Report
 from abtest.experiment.types import Ecs, Experiment, Secret
 
@@ -94,10 +94,7 @@ def _check_variables(service: Ecs, report: Report, path: Path) -> None:
 
 def _check_secrets(service: Ecs, report: Report, path: Path, region: str | None) -> None:
     for name, arn in service.secrets.items():
-        if isinstance(arn, Secret) or report.is_broken((*path, name)):
-            continue
-        there = arn.split(":")[3]
-        if region and there != region:
+        if there := elsewhere(arn, region, report, (*path, name)):
             report.warning(
                 (*path, name),
                 f"is in {there}, the stack in {region}: no task would start while {there} is out of reach",
