@@ -227,7 +227,7 @@ class Service(pulumi.ComponentResource):
                 "target_value": scaling.requests_per_target,
                 "predefined_metric_specification": {
                     "predefined_metric_type": "ALBRequestCountPerTarget",
-                    "resource_label": pulumi.Output.concat(balancer_suffix, "/", self._behind.target_group.arn_suffix),
+                    "resource_label": self._behind.requests_behind(balancer_suffix),
                 },
             },
             opts=self._child,

@@ -71,6 +71,12 @@ class Variant(pulumi.ComponentResource):
             self.attachments = tuple(self._attach(target, target, zone=self._zone(target)) for target in ids)
         self.register_outputs({"target_group_arn": self.target_group.arn})
 
+    def requests_behind(self, balancer_suffix: pulumi.Input[str]) -> pulumi.Output[str]:
+        """What its requests are called where something scales by them: the last parts of the load balancer's ARN and of
+        the target group's (Auto Scaling API PredefinedMetricSpecification).
+        """
+        return pulumi.Output.concat(balancer_suffix, "/", self.target_group.arn_suffix)
+
     def _target_group(self) -> aws.lb.TargetGroup:
         config, health, function = self._config, self._config.health, self._config.targets.lambda_arn
         health_check: lb.TargetGroupHealthCheckArgsDict = {
