@@ -710,6 +710,12 @@ class Experiment(Section, frozen=True, kw_only=True):
         """What a ramp is judged by."""
         return self.guardrails.metrics if self.guardrails else None
 
+    @property
+    def services(self) -> Mapping[str, Ecs]:
+        """By variant, for those that are Fargate services."""
+        targets = {name: variant.targets for name, variant in self.variants.items()}
+        return {name: each.ecs for name, each in targets.items() if each.ecs is not None}
+
     def least_healthy(self, variant: str) -> int:
         """How many healthy targets a variant has to have. For the control, which others fall back to, one is enough."""
         return self.guardrails.min_healthy if self.guardrails and variant != self.control else 1

@@ -46,8 +46,7 @@ def guard(experiment: Experiment, source: Source) -> Guard | None:
     """
     rails = experiment.guardrails
     if rails is None:
-        has_service = any(variant.targets.ecs for variant in experiment.variants.values())
-        return Guard(experiment, source) if has_service else None
+        return Guard(experiment, source) if experiment.services else None
     return None if rails.override is not None else Guard(experiment, source)
 
 
@@ -66,7 +65,7 @@ class Guard:
         """
         variant = args.name.removeprefix("abtest-")  # as abtest/stack/variant.py names it
         self._made.add(variant)
-        if self._has_rails or self._is_service(variant):
+        if self._has_rails or variant in self._experiment.services:
             with _told_alone():
                 await asyncio.to_thread(self._refuse_replacement, variant)
 
@@ -94,9 +93,6 @@ class Guard:
             with _told_alone():
                 await asyncio.to_thread(self._wait_until_healthy, args.new_outputs)
 
-    def _is_service(self, variant: str) -> bool:
-        return self._experiment.variants[variant].targets.ecs is not None
-
     def _refuse_unchecked(self, found: Iterable[Gain]) -> None:
         """Asked by each hook anew: the groups that something forwards to are made before it, others maybe later."""
         from abtest.rollout.judgement import unchecked
@@ -120,7 +116,7 @@ class Guard:
             return
         with self._client("elbv2") as elbv2:
             for balancer in _balancers(elbv2, deployed):
-                if self._is_service(variant):
+                if variant in self._experiment.services:
                     _refuse([unmovable(variant)])
                 if listener := self._experiment.listener.arn or main_listener(elbv2, balancer):
                     _refuse(replaced(self._live(elbv2, listener), variant))

@@ -53,7 +53,7 @@ def build(experiment: Experiment, surroundings: Surroundings, hooks: Hooks | Non
         from abtest.stack.waf import Firewall
 
         before_clients.append(Firewall(f"{NAME}-waf", experiment.waf, front).association)
-    if any(variant.targets.ecs for variant in experiment.variants.values()):
+    if experiment.services:
         from abtest.stack.ecs import services_of
 
         services = services_of(NAME, experiment, surroundings, variants, front.arn_suffix, routing.forwards)

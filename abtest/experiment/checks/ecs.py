@@ -13,9 +13,9 @@ __all__ = ["check_ecs"]
 
 
 def check_ecs(experiment: Experiment, report: Report, region: str | None) -> None:
-    for name, variant in experiment.variants.items():
-        service, path = variant.targets.ecs, ("variants", name, "targets", "ecs")
-        if service is not None and not report.is_broken(path):
+    for name, service in experiment.services.items():
+        path = ("variants", name, "targets", "ecs")
+        if not report.is_broken(path):
             _check_forward(experiment, name, report)
             _check_image(service, report, (*path, "image"))
             _check_size(service, report, (*path, "memory"))

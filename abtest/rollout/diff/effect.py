@@ -205,7 +205,7 @@ def _refused(before: RoutingTable, after: Experiment, groups: Collection[str]) -
         return
     known = {name for route in before.routes for name in route.action.shares}
     yield from unstarted(before, after, known)
-    yield from (unmovable(name) for name in sorted(groups) if after.variants[name].targets.ecs is not None)
+    yield from (unmovable(name) for name in sorted(groups) if name in after.services)
 
 
 # Clients that have a variant ------------------------------------------------------------------------------------------
