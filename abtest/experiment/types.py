@@ -259,6 +259,11 @@ class Targets(Section, frozen=True, kw_only=True):
         """Whether the program starts what answers, in the target subnets."""
         return self.launch is not None or self.ecs is not None
 
+    @property
+    def is_function(self) -> bool:
+        """Whether it is a Lambda function: it has no address, and is invoked."""
+        return self.lambda_arn is not None
+
 
 class Variant(Section, frozen=True, kw_only=True):
     """A version of the model: one target group."""
@@ -313,7 +318,7 @@ class Variant(Section, frozen=True, kw_only=True):
     @property
     def is_checked(self) -> bool:
         """Whether its health is checked; a Lambda function's only where that is said: each check is an invocation."""
-        return self.targets.lambda_arn is None or self.health_check != HealthCheck()
+        return not self.targets.is_function or self.health_check != HealthCheck()
 
     @property
     def health(self) -> HealthCheck:

@@ -78,7 +78,7 @@ class Variant(pulumi.ComponentResource):
         return pulumi.Output.concat(balancer_suffix, "/", self.target_group.arn_suffix)
 
     def _target_group(self) -> aws.lb.TargetGroup:
-        config, health, function = self._config, self._config.health, self._config.targets.lambda_arn
+        config, health, targets = self._config, self._config.health, self._config.targets
         health_check: lb.TargetGroupHealthCheckArgsDict = {
             "enabled": config.is_checked,
             "path": health.path,
@@ -88,17 +88,17 @@ class Variant(pulumi.ComponentResource):
             "unhealthy_threshold": health.unhealthy_threshold,
             "matcher": health.matcher,
         }
-        if function is None:
+        if not targets.is_function:
             health_check |= {"port": str(health.port), "protocol": health.protocol}
         # Autonamed: AWS does not give a group away while a rule uses its name, so a fixed one could not be replaced.
         return aws.lb.TargetGroup(
             self._name,
-            target_type=_target_type(config.targets),
+            target_type=_target_type(targets),
             health_check=health_check,
-            **(self._how_to_reach() if function is None else {}),
+            **({} if targets.is_function else self._how_to_reach()),
             tags=tags_of(self._experiment, variant=self._variant),
             # A group holds one function; another one needs another group (ALB guide lambda-functions).
-            opts=pulumi.ResourceOptions(parent=self, hooks=self._hooks.group, replacement_trigger=function),
+            opts=pulumi.ResourceOptions(parent=self, hooks=self._hooks.group, replacement_trigger=targets.lambda_arn),
         )
 
     def _how_to_reach(self) -> dict[str, Any]:
@@ -200,6 +200,6 @@ def _anomaly_mitigation(config: VariantConfig) -> str | None:
 def _target_type(targets: Targets) -> str:
     if targets.external is not None:
         return targets.external
-    if targets.lambda_arn is not None:
+    if targets.is_function:
         return "lambda"
     return "ip" if targets.ip_addresses is not None or targets.ecs is not None else "instance"
