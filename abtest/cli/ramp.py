@@ -169,8 +169,7 @@ def run_ramp(asked: Asked) -> int:
 def _refuse_unready(stands: Deployed, file: StackFile, variant: str) -> None:
     """What would be a breach at the first look is no state to start from."""
     found = look(stands, file, variant)
-    rails = file.experiment.guardrails
-    least = rails.min_healthy if rails else 1
+    least = file.experiment.least_healthy(variant)
     if found.health.healthy < least:
         raise Failure(f"error: {variant} has {found.health} healthy targets, {least} needed; mend them first", code=3)
     for alarm in found.firing:

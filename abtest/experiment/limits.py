@@ -405,9 +405,15 @@ ENVIRONMENT_NAME = Shape(
 )
 SECRET_ARN = Shape(
     what="place of a secret",
-    pattern=r"^arn:[a-z0-9-]+:(secretsmanager:[a-z0-9-]+:\d{12}:secret:\S+|ssm:[a-z0-9-]+:\d{12}:parameter/\S+)$",
-    says="the ARN of a secret in Secrets Manager, or of a parameter in the Parameter Store",
-    source="ECS API Secret",
+    pattern=(
+        r"^arn:[a-z0-9-]+:(secretsmanager:[a-z0-9-]+:\d{12}:secret:[^:\s]+-[A-Za-z0-9]{6}(:\S+)?"
+        r"|ssm:[a-z0-9-]+:\d{12}:parameter/\S+)$"
+    ),
+    says=(
+        "the ARN of a secret in Secrets Manager, its name followed by a hyphen and six characters, or of a parameter "
+        "in the Parameter Store"
+    ),
+    source="ECS API Secret; Secrets Manager API CreateSecret, Name",
 )
 CLUSTER_NAME = Shape(
     what="cluster name",

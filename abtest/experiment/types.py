@@ -116,7 +116,8 @@ class Launch(Section, frozen=True, kw_only=True):
     ) = None
     max: Annotated[int, limits.TARGET_COUNT.meta("Greatest number of an Auto Scaling group.")] | None = None
     requests_per_target: (
-        Annotated[int, limits.REQUESTS_PER_TARGET.meta("Requests of an instance that the group scales for.")] | None
+        Annotated[int, limits.REQUESTS_PER_TARGET.meta("Scales to about so many requests a minute for each instance.")]
+        | None
     ) = None
     health_check_grace_seconds: Annotated[
         int,
@@ -154,7 +155,9 @@ class Autoscaling(Section, frozen=True, kw_only=True):
 
     min: Annotated[int, limits.TARGET_COUNT.meta("Least number of tasks.")]
     max: Annotated[int, limits.TARGET_COUNT.meta("Greatest number of tasks.")]
-    requests_per_target: Annotated[int, limits.REQUESTS_PER_TARGET.meta("Requests of a task that it scales for.")]
+    requests_per_target: Annotated[
+        int, limits.REQUESTS_PER_TARGET.meta("Scales to about so many requests a minute for each task.")
+    ]
 
 
 class Ecs(Section, frozen=True, kw_only=True):
@@ -256,6 +259,11 @@ class Targets(Section, frozen=True, kw_only=True):
         """Whether the program starts what answers, in the target subnets."""
         return self.launch is not None or self.ecs is not None
 
+    @property
+    def is_function(self) -> bool:
+        """Whether it is a Lambda function: it has no address, and is invoked."""
+        return self.lambda_arn is not None
+
 
 class Variant(Section, frozen=True, kw_only=True):
     """A version of the model: one target group."""
@@ -310,7 +318,7 @@ class Variant(Section, frozen=True, kw_only=True):
     @property
     def is_checked(self) -> bool:
         """Whether its health is checked; a Lambda function's only where that is said: each check is an invocation."""
-        return self.targets.lambda_arn is None or self.health_check != HealthCheck()
+        return not self.targets.is_function or self.health_check != HealthCheck()
 
     @property
     def health(self) -> HealthCheck:
@@ -709,6 +717,16 @@ class Experiment(Section, frozen=True, kw_only=True):
     def metric_limits(self) -> MetricLimits | None:
         """What a ramp is judged by."""
         return self.guardrails.metrics if self.guardrails else None
+
+    @property
+    def services(self) -> Mapping[str, Ecs]:
+        """By variant, for those that are Fargate services."""
+        targets = {name: variant.targets for name, variant in self.variants.items()}
+        return {name: each.ecs for name, each in targets.items() if each.ecs is not None}
+
+    def least_healthy(self, variant: str) -> int:
+        """How many healthy targets a variant has to have. For the control, which others fall back to, one is enough."""
+        return self.guardrails.min_healthy if self.guardrails and variant != self.control else 1
 
     def forward_weights(self, rule: Rule) -> Mapping[str, int]:
         """The weights of a rule that forwards; empty for any other."""

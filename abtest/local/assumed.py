@@ -119,7 +119,7 @@ def _names(aws: Clients, experiment: Experiment) -> Iterator[str]:
     for profile in sorted({launch.instance_profile for launch in launches if launch.instance_profile}):
         aws.iam.create_instance_profile(InstanceProfileName=profile)
         yield f"instance profile {profile}"
-    services = [v.targets.ecs for v in experiment.variants.values() if v.targets.ecs]
+    services = experiment.services.values()
     for cluster in sorted({service.cluster for service in services if service.cluster}):
         aws.ecs.create_cluster(clusterName=cluster)
         yield f"ECS cluster {cluster}"

@@ -84,7 +84,7 @@ def _refuse_unreadable(experiment: Experiment) -> None:
     network, listener = experiment.network, experiment.listener
     targets = [variant.targets for variant in experiment.variants.values()]
     texts = [text for each in targets for text in (*(each.ip_addresses or ()), each.lambda_arn)]
-    services = [each.ecs for each in targets if each.ecs is not None]
+    services = experiment.services.values()
     texts += [arn for service in services for arn in (*service.secrets.values(), *service.task_policy_arns)]
     if any(isinstance(text, Secret) for text in (*texts, *network.ingress_cidrs, *listener.certificate_arns)):
         raise DeployError(

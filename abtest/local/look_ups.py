@@ -87,7 +87,9 @@ def _get_instance_type_offerings(aws: Clients, inputs: Inputs) -> dict[str, Any]
 
 
 def _get_ami(aws: Clients, inputs: Inputs) -> dict[str, Any]:
-    found = aws.ec2.describe_images(Filters=_filters(inputs))["Images"]
+    found = aws.ec2.describe_images(
+        Filters=_filters(inputs), IncludeDeprecated=inputs.take("includeDeprecated", default=False)
+    )["Images"]
     if len(found) != 1:
         raise LookUpError("Your query returned no results" if not found else "Your query returned more than one result")
     (image,) = found

@@ -14,7 +14,6 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import pulumi
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Guard", "GuardError", "guard"]
 
-#: How long a new target may take until it is healthy, and how often that is asked.
+#: How long a new target may take until it is healthy, unless its grace period is longer, and how often that is asked.
 HEALTHY_SECONDS, ASK_SECONDS = 300, 5
 
 #: How many updates are looked through for one that gave a variant clients.
@@ -47,8 +46,7 @@ def guard(experiment: Experiment, source: Source) -> Guard | None:
     """
     rails = experiment.guardrails
     if rails is None:
-        has_service = any(variant.targets.ecs for variant in experiment.variants.values())
-        return Guard(experiment, source) if has_service else None
+        return Guard(experiment, source) if experiment.services else None
     return None if rails.override is not None else Guard(experiment, source)
 
 
@@ -67,7 +65,7 @@ class Guard:
         """
         variant = args.name.removeprefix("abtest-")  # as abtest/stack/variant.py names it
         self._made.add(variant)
-        if self._has_rails or self._is_service(variant):
+        if self._has_rails or variant in self._experiment.services:
             with _told_alone():
                 await asyncio.to_thread(self._refuse_replacement, variant)
 
@@ -95,9 +93,6 @@ class Guard:
             with _told_alone():
                 await asyncio.to_thread(self._wait_until_healthy, args.new_outputs)
 
-    def _is_service(self, variant: str) -> bool:
-        return self._experiment.variants[variant].targets.ecs is not None
-
     def _refuse_unchecked(self, found: Iterable[Gain]) -> None:
         """Asked by each hook anew: the groups that something forwards to are made before it, others maybe later."""
         from abtest.rollout.judgement import unchecked
@@ -117,7 +112,7 @@ class Guard:
         existing = outputs.get("listener_arn") if self._experiment.listener.arn else None
         with self._client("elbv2") as elbv2:
             balancers = _balancers(elbv2, deployed)
-            if balancers is not None and self._is_service(variant):
+            if balancers is not None and variant in self._experiment.services:
                 _refuse([unmovable(variant)])
             for balancer in balancers or ():
                 if listener := existing or main_listener(elbv2, balancer):
@@ -208,24 +203,33 @@ class Guard:
                 yield update.ended, RoutingTable.from_experiment(try_load(update.source(self._source))[0])
 
     def _wait_until_healthy(self, made: Mapping[str, Any]) -> None:
-        from abtest.rollout.live import is_healthy
-
         group = made["targetGroupArn"] if "targetGroupArn" in made else made["targetGroupArns"][0]
-        deadline = time.monotonic() + HEALTHY_SECONDS
+        seconds = max(HEALTHY_SECONDS, int(made.get("healthCheckGracePeriod", 0)))
+        deadline = time.monotonic() + seconds
         with self._client("elbv2") as elbv2:
             if not _balancers(elbv2, group):
                 return
-            ask = partial(elbv2.describe_target_health, TargetGroupArn=group, Targets=self._targets(made))
-            while waiting := [t for t in ask()["TargetHealthDescriptions"] if not is_healthy(t["TargetHealth"])]:
+            while waiting := self._unready(elbv2, group, made):
                 if time.monotonic() > deadline:
-                    target, health = waiting[0]["Target"]["Id"], waiting[0]["TargetHealth"]
-                    why = health.get("Description") or health["State"]
                     raise GuardError(
-                        f"target {target} is not healthy after {HEALTHY_SECONDS // 60} minutes ({why}); nothing "
-                        "that it replaces was taken away yet. The next update does that without waiting again: mend it "
-                        "first"
+                        f"after {seconds // 60} minutes {waiting[0]}; nothing that it replaces was taken away yet. The "
+                        "next update does that without waiting again: mend it first"
                     )
                 time.sleep(ASK_SECONDS)
+
+    def _unready(self, elbv2: Any, group: str, made: Mapping[str, Any]) -> list[str]:
+        """What is not healthy yet, asked anew each time: AWS may replace an instance of an Auto Scaling group."""
+        from abtest.rollout.live import is_healthy
+
+        targets = self._targets(made)
+        if not targets:
+            return ["the Auto Scaling group has no instance"]
+        found = elbv2.describe_target_health(TargetGroupArn=group, Targets=targets)["TargetHealthDescriptions"]
+        return [
+            f"target {each['Target']['Id']} is not healthy ({health.get('Description') or health['State']})"
+            for each in found
+            if not is_healthy(health := each["TargetHealth"])
+        ]
 
     def _targets(self, made: Mapping[str, Any]) -> list[dict[str, Any]]:
         """What an attachment registered, or an Auto Scaling group."""

@@ -202,7 +202,7 @@ def unstarted(before: RoutingTable, experiment: Experiment, known: Collection[st
     listener uses (ECS API CreateService), so the first requests would find none.
     """
     for name, gain in _first_of_each(gains(before, experiment)).items():
-        if experiment.variants[name].targets.ecs is not None and name not in known:
+        if name in experiment.services and name not in known:
             yield _cold(gain)
 
 

@@ -277,8 +277,7 @@ class Ramp:
         return self._end("breach", breach) if breach else None
 
     def _breach(self, found: Look) -> str:
-        rails = self.file.experiment.guardrails
-        least = rails.min_healthy if rails else 1
+        least = self.file.experiment.least_healthy(self.plan.variant)
         self._unhealthy = self._unhealthy + 1 if found.health.healthy < least else 0
         if self._unhealthy >= UNHEALTHY_LOOKS:
             return f"{self.plan.variant} has {found.health} healthy targets, {least} needed"

@@ -209,11 +209,11 @@ Verdict = tuple[Word, str, str]
 def _degraded(stack: str, experiment: Experiment, cloud: Cloud) -> Verdict | None:
     """Only what clients are sent to can be bad: a variant that was taken back may well be ill."""
     live = [name for name in cloud.health if cloud.state(name) == "live"]
-    least = experiment.guardrails.min_healthy if experiment.guardrails else 1
-    ill = {name: cloud.health[name] for name in live if cloud.health[name].healthy < least}
+    least = {name: experiment.least_healthy(name) for name in live}
+    ill = {name: cloud.health[name] for name in live if cloud.health[name].healthy < least[name]}
     alarms = () if isinstance(cloud.alarms, str) else cloud.alarms
     firing = [alarm for alarm in alarms if alarm.state == "ALARM" and alarm.variant in {None, *live}]
-    words = [f"{name} has {health} healthy targets, {least} needed" for name, health in ill.items()]
+    words = [f"{name} has {health} healthy targets, {least[name]} needed" for name, health in ill.items()]
     words += [f"alarm {alarm.name} is in ALARM: {alarm.reason}" for alarm in firing]
     if not words:
         return None

@@ -166,7 +166,7 @@ class Alarms(pulumi.ComponentResource):
         for variant, component in variants.items():
             own = {**self._all, "TargetGroup": component.target_group.arn_suffix}
             has_share = experiment.weights.get(variant, 0) >= LEAST_SHARE * sum(experiment.weights.values())
-            is_function = experiment.variants[variant].targets.lambda_arn is not None
+            is_function = experiment.variants[variant].targets.is_function
             for watch in of_variant(variant, limits, has_share=has_share and is_own, is_function=is_function):
                 self._alarm(f"{name}-{variant}", watch, own, variant)
         self.register_outputs({})

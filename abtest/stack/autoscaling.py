@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import pulumi
 import pulumi_aws as aws
@@ -11,9 +12,11 @@ import pulumi_aws as aws
 from abtest.experiment import Experiment
 from abtest.experiment.types import Launch
 from abtest.stack.launch import of_architecture
-from abtest.stack.load_balancer import Front
 from abtest.stack.look_up import Launchable
 from abtest.stack.tags import tags_of
+
+if TYPE_CHECKING:
+    from abtest.stack.variant import Variant
 
 __all__ = ["launch_group", "scale_by_requests", "template_of"]
 
@@ -37,7 +40,7 @@ def template_of(
         iam_instance_profile={"name": launch.instance_profile} if launch.instance_profile else None,
         key_name=launch.key_name,
         user_data=base64.b64encode(launchable.user_data.encode()).decode(),
-        metadata_options={"http_endpoint": "enabled", "http_tokens": "required", "http_put_response_hop_limit": 1},
+        metadata_options={"http_endpoint": "enabled", "http_tokens": "required"},
         block_device_mappings=[
             {
                 "device_name": image.root_device,
@@ -97,28 +100,29 @@ def launch_group(
 
 
 def scale_by_requests(
-    variant: str,
-    requests: int,
-    group: aws.autoscaling.Group,
-    target_group: aws.lb.TargetGroup,
-    front: Front,
-    parent: pulumi.Resource,
+    experiment: Experiment,
+    variants: Mapping[str, Variant],
+    balancer_suffix: pulumi.Input[str],
     after: Sequence[pulumi.Resource],
-) -> aws.autoscaling.Policy:
-    """So many instances that each has about as many requests a minute. AWS counts requests of a target group that its
-    load balancer forwards to, no sooner: it comes after what forwards.
+) -> None:
+    """So many instances that each has about as many requests a minute, in the groups that something forwards to. AWS
+    counts requests of a target group that its load balancer forwards to, no sooner: ``after`` is what forwards. What a
+    rollback takes out keeps its policy: an update that touches the forwards alone could not take it away.
     """
-    label = pulumi.Output.concat(front.arn_suffix, "/", target_group.arn_suffix)
-    return aws.autoscaling.Policy(
-        f"abtest-{variant}",
-        autoscaling_group_name=group.name,
-        policy_type="TargetTrackingScaling",
-        target_tracking_configuration={
-            "predefined_metric_specification": {
-                "predefined_metric_type": "ALBRequestCountPerTarget",
-                "resource_label": label,
-            },
-            "target_value": requests,
-        },
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=after),
-    )
+    for name, variant in variants.items():
+        launch, group = experiment.variants[name].targets.launch, variant.autoscaling_group
+        is_used = experiment.state(name) != "off" or name in experiment.held or experiment.override is not None
+        if launch is not None and launch.requests_per_target is not None and group is not None and is_used:
+            aws.autoscaling.Policy(
+                f"abtest-{name}",
+                autoscaling_group_name=group.name,
+                policy_type="TargetTrackingScaling",
+                target_tracking_configuration={
+                    "predefined_metric_specification": {
+                        "predefined_metric_type": "ALBRequestCountPerTarget",
+                        "resource_label": variant.requests_behind(balancer_suffix),
+                    },
+                    "target_value": launch.requests_per_target,
+                },
+                opts=pulumi.ResourceOptions(parent=variant, depends_on=after),
+            )

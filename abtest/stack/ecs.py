@@ -45,11 +45,10 @@ def services_of(
     """By variant, for those that have a service. ``balancer_suffix`` is the last part of the load balancer's ARN;
     ``after`` is what forwards to the target groups.
     """
-    configs = {variant: config.targets.ecs for variant, config in experiment.variants.items() if config.targets.ecs}
     clusters: dict[str | None, pulumi.Output[str]] = {
         known: pulumi.Output.from_input(arn) for known, arn in surroundings.clusters.items()
     }
-    if any(config.cluster is None for config in configs.values()):
+    if any(config.cluster is None for config in experiment.services.values()):
         settings: list[ecs.ClusterSettingArgsDict] = [{"name": "containerInsights", "value": "enabled"}]
         clusters[None] = aws.ecs.Cluster(name, settings=settings, tags=tags_of(experiment)).arn
     return {
@@ -63,7 +62,7 @@ def services_of(
             balancer_suffix,
             after,
         )
-        for variant, config in configs.items()
+        for variant, config in experiment.services.items()
     }
 
 
@@ -227,7 +226,7 @@ class Service(pulumi.ComponentResource):
                 "target_value": scaling.requests_per_target,
                 "predefined_metric_specification": {
                     "predefined_metric_type": "ALBRequestCountPerTarget",
-                    "resource_label": pulumi.Output.concat(balancer_suffix, "/", self._behind.target_group.arn_suffix),
+                    "resource_label": self._behind.requests_behind(balancer_suffix),
                 },
             },
             opts=self._child,

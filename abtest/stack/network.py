@@ -112,7 +112,7 @@ def _destinations(experiment: Experiment, surroundings: Surroundings) -> Iterato
     """Block and port of every target whose security group is not the program's own."""
     for variant in experiment.variants.values():
         targets = variant.targets
-        if targets.starts or targets.lambda_arn is not None:  # a function is invoked, not connected to
+        if targets.starts or targets.is_function:
             continue
         if targets.ip_addresses is not None:
             blocks = [f"{address}/{ipaddress.ip_address(address).max_prefixlen}" for address in targets.ip_addresses]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
-import pulumi_aws as aws
 import pulumi_random as random
 
 from abtest.experiment import Experiment
@@ -45,14 +44,16 @@ def build(experiment: Experiment, surroundings: Surroundings, hooks: Hooks | Non
     routing = Routing(NAME, experiment, place, variants, forwarded)
     scaled = {name: v.autoscaling_group for name, v in variants.items() if v.autoscaling_group is not None}
     if scaled:
+        from abtest.stack.autoscaling import scale_by_requests
+
         exports["autoscaling_groups"] = {name: group.name for name, group in scaled.items()}
-        _scale(experiment, scaled, variants, front, routing.forwards)
+        scale_by_requests(experiment, variants, front.arn_suffix, routing.forwards)
     before_clients = [*routing.forwards]
     if experiment.waf is not None:
         from abtest.stack.waf import Firewall
 
         before_clients.append(Firewall(f"{NAME}-waf", experiment.waf, front).association)
-    if any(variant.targets.ecs for variant in experiment.variants.values()):
+    if experiment.services:
         from abtest.stack.ecs import services_of
 
         services = services_of(NAME, experiment, surroundings, variants, front.arn_suffix, routing.forwards)
@@ -100,23 +101,6 @@ def _own(
     return Front.of(balancer, experiment.network.ip_address_type), Own(
         load_balancer_arn=balancer.arn, ways=[*network.ingress, *network.egress]
     )
-
-
-def _scale(
-    experiment: Experiment,
-    groups: Mapping[str, aws.autoscaling.Group],
-    variants: Mapping[str, Variant],
-    front: Front,
-    after: Sequence[pulumi.Resource],
-) -> None:
-    """Scale the groups that something forwards to: of the others AWS knows no load balancer whose requests count."""
-    from abtest.stack.autoscaling import scale_by_requests
-
-    for name, group in groups.items():
-        component, launch = variants[name], experiment.variants[name].targets.launch
-        is_used = experiment.state(name) != "off" or experiment.override is not None
-        if launch is not None and launch.requests_per_target is not None and is_used:
-            scale_by_requests(name, launch.requests_per_target, group, component.target_group, front, component, after)
 
 
 def _host(experiment: Experiment) -> str | None:

@@ -71,8 +71,14 @@ class Variant(pulumi.ComponentResource):
             self.attachments = tuple(self._attach(target, target, zone=self._zone(target)) for target in ids)
         self.register_outputs({"target_group_arn": self.target_group.arn})
 
+    def requests_behind(self, balancer_suffix: pulumi.Input[str]) -> pulumi.Output[str]:
+        """What its requests are called where something scales by them: the last parts of the load balancer's ARN and of
+        the target group's (Auto Scaling API PredefinedMetricSpecification).
+        """
+        return pulumi.Output.concat(balancer_suffix, "/", self.target_group.arn_suffix)
+
     def _target_group(self) -> aws.lb.TargetGroup:
-        config, health, function = self._config, self._config.health, self._config.targets.lambda_arn
+        config, health, targets = self._config, self._config.health, self._config.targets
         health_check: lb.TargetGroupHealthCheckArgsDict = {
             "enabled": config.is_checked,
             "path": health.path,
@@ -82,17 +88,17 @@ class Variant(pulumi.ComponentResource):
             "unhealthy_threshold": health.unhealthy_threshold,
             "matcher": health.matcher,
         }
-        if function is None:
+        if not targets.is_function:
             health_check |= {"port": str(health.port), "protocol": health.protocol}
         # Autonamed: AWS does not give a group away while a rule uses its name, so a fixed one could not be replaced.
         return aws.lb.TargetGroup(
             self._name,
-            target_type=_target_type(config.targets),
+            target_type=_target_type(targets),
             health_check=health_check,
-            **(self._how_to_reach() if function is None else {}),
+            **({} if targets.is_function else self._how_to_reach()),
             tags=tags_of(self._experiment, variant=self._variant),
             # A group holds one function; another one needs another group (ALB guide lambda-functions).
-            opts=pulumi.ResourceOptions(parent=self, hooks=self._hooks.group, replacement_trigger=function),
+            opts=pulumi.ResourceOptions(parent=self, hooks=self._hooks.group, replacement_trigger=targets.lambda_arn),
         )
 
     def _how_to_reach(self) -> dict[str, Any]:
@@ -156,8 +162,8 @@ class Variant(pulumi.ComponentResource):
         tags = tags_of(self._experiment, variant=self._variant)
         group = aws.ec2.SecurityGroup(
             self._name,
-            # Another description would be another group.
-            description=f"{'Tasks' if self._config.targets.ecs else 'Instances'} of a variant of the A/B test",
+            # The same for tasks: another description would be another group, and cut off the targets in the old one.
+            description="Instances of a variant of the A/B test",
             vpc_id=self._surroundings.network.vpc_id,
             tags=tags_of(self._experiment, variant=self._variant, name=self._name),
             opts=self._child,
@@ -194,6 +200,6 @@ def _anomaly_mitigation(config: VariantConfig) -> str | None:
 def _target_type(targets: Targets) -> str:
     if targets.external is not None:
         return targets.external
-    if targets.lambda_arn is not None:
+    if targets.is_function:
         return "lambda"
     return "ip" if targets.ip_addresses is not None or targets.ecs is not None else "instance"

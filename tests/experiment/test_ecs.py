@@ -149,6 +149,18 @@ def test_a_secret_is_named_by_its_arn(arn: str) -> None:
     assert "is no place of a secret" in message
 
 
+@pytest.mark.parametrize("end", ["", ":key::", "/ranker", "-AbCdE"])
+def test_a_secret_has_the_end_that_secrets_manager_gave_it(end: str) -> None:
+    """ECS finds it without, but the role's policy would name an ARN that no secret has."""
+    (message,) = errors(service(secrets={"TOKEN": ARN.removesuffix("-AbCdEf") + end}))
+    assert "its name followed by a hyphen and six characters" in message
+
+
+@pytest.mark.parametrize("end", ["", ":key::", ":key:AWSCURRENT:", ":::0a1b-2c"])
+def test_a_secret_may_be_one_key_or_version_of_it(end: str) -> None:
+    assert errors(service(secrets={"TOKEN": ARN + end})) == []
+
+
 def test_a_role_takes_so_many_policies() -> None:
     arns = [f"arn:aws:iam::123456789012:policy/p{n}" for n in range(21)]
     (message,) = errors(service(taskPolicyArns=arns))

@@ -392,7 +392,7 @@ def test_a_target_that_stays_unhealthy_stops_the_update(elbv2: Stubber, monkeypa
     monkeypatch.setattr(guard, "HEALTHY_SECONDS", 0)
     used_by(elbv2, "lb")
     state(elbv2, "unhealthy")
-    with pytest.raises(GuardError, match=r"target i-1 is not healthy after 0 minutes \(it fails\)") as caught:
+    with pytest.raises(GuardError, match=r"after 0 minutes target i-1 is not healthy \(it fails\)") as caught:
         attach()
     assert str(caught.value).endswith(
         "nothing that it replaces was taken away yet. The next update does that without waiting again: mend it first"
@@ -416,24 +416,60 @@ def test_a_function_that_is_not_checked_is_not_waited_for(elbv2: Stubber) -> Non
     attach()
 
 
-def test_every_instance_of_a_new_auto_scaling_group_is_waited_for(
-    elbv2: Stubber, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clients = {"elbv2": elbv2.client, "autoscaling": boto3.client("autoscaling", region_name="us-east-1")}
+SCALED = SimpleNamespace(
+    new_outputs={"name": "abtest-b-1", "targetGroupArns": [GROUP], "healthCheckGracePeriod": 600.0}
+)
+
+
+@pytest.fixture
+def autoscaling(elbv2: Stubber, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
+    made = boto3.client("autoscaling", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")  # noqa: S106 no secret
+    clients = {"elbv2": elbv2.client, "autoscaling": made}
     monkeypatch.setattr(session, "_client", lambda _session, _source, service: clients[service])
+    used_by(elbv2, "lb")
+    with Stubber(made) as stub:
+        yield stub
+        stub.assert_no_pending_responses()
+    made.close()
+
+
+def listed(stub: Stubber, count: int) -> None:
+    """The next answer: so many instances of the group."""
     instances = [
         {"InstanceId": f"i-{n}", "AvailabilityZone": "a", "LifecycleState": "InService", "HealthStatus": "Healthy",
-         "ProtectedFromScaleIn": False} for n in range(2)
+         "ProtectedFromScaleIn": False} for n in range(count)
     ]  # fmt: skip
     group = {
         "AutoScalingGroupName": "abtest-b-1", "MinSize": 2, "MaxSize": 3, "DesiredCapacity": 2, "DefaultCooldown": 0,
         "AvailabilityZones": ["a"], "HealthCheckType": "ELB", "CreatedTime": 0, "Instances": instances,
     }  # fmt: skip
-    used_by(elbv2, "lb")
+    asked = {"AutoScalingGroupNames": ["abtest-b-1"]}
+    stub.add_response("describe_auto_scaling_groups", {"AutoScalingGroups": [group]}, asked)
+
+
+def test_every_instance_of_a_new_auto_scaling_group_is_waited_for(elbv2: Stubber, autoscaling: Stubber) -> None:
     for names in (("initial", "initial"), ("healthy", "initial"), ("healthy", "healthy")):
+        listed(autoscaling, 2)
         state(elbv2, *names)
-    with Stubber(clients["autoscaling"]) as stub:
-        asked = {"AutoScalingGroupNames": ["abtest-b-1"]}
-        stub.add_response("describe_auto_scaling_groups", {"AutoScalingGroups": [group]}, asked)
-        attach(SimpleNamespace(new_outputs={"name": "abtest-b-1", "targetGroupArns": [GROUP]}))
-        stub.assert_no_pending_responses()
+    attach(SCALED)
+
+
+def test_an_instance_that_aws_replaces_meanwhile_is_waited_for_no_longer(elbv2: Stubber, autoscaling: Stubber) -> None:
+    listed(autoscaling, 3)
+    state(elbv2, "healthy", "healthy", "unhealthy")
+    listed(autoscaling, 0)  # of which nothing is asked, since that would mean all targets
+    listed(autoscaling, 2)
+    state(elbv2, "healthy", "healthy")
+    attach(SCALED)
+
+
+def test_new_instances_have_as_long_as_their_grace_period(
+    elbv2: Stubber, autoscaling: Stubber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter([0, 599, 601])
+    monkeypatch.setattr(guard, "time", SimpleNamespace(monotonic=lambda: next(now), sleep=lambda _: None))
+    for _ in range(2):
+        listed(autoscaling, 2)
+        state(elbv2, "healthy", "unhealthy")
+    with pytest.raises(GuardError, match=r"after 10 minutes target i-1 is not healthy \(it fails\)"):
+        attach(SCALED)

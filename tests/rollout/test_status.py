@@ -114,6 +114,13 @@ def test_too_few_healthy_targets_of_a_live_variant_are_degraded() -> None:
     assert status(cloud(ill={"b": 1})).status == "Healthy"
 
 
+def test_one_healthy_target_is_enough_for_the_control() -> None:
+    """As it is for the guard: a control that is one Lambda function never has more."""
+    assert status(cloud(ill={"a": 1}), guardrails={"minHealthy": 2}).status == "Healthy"
+    found = status(cloud(ill={"a": 0, "b": 1}), guardrails={"minHealthy": 2})
+    assert found.message == "a has 0/2 healthy targets, 1 needed; b has 1/2 healthy targets, 2 needed"
+
+
 def test_an_alarm_of_a_live_variant_or_of_the_load_balancer_is_degraded() -> None:
     found = status(cloud(alarms=(alarm("b"),)))
     assert (found.status, found.message) == ("Degraded", "alarm 5xx is in ALARM: Threshold Crossed: 3 > 1")

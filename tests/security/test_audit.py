@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,8 +34,25 @@ def test_what_could_not_be_asked_is_named() -> None:
     assert judged(FINE, UNKNOWN) == ("of 1 packages: 0 known vulnerabilities; without advisories: mine", [])
 
 
-def test_an_index_without_advisories_is_not_taken_for_a_clean_one() -> None:
-    assert judged(UNKNOWN) == ("skipped: the index has no advisories", [])
+@pytest.mark.parametrize(
+    ("out", "err", "why"),
+    [
+        (json.dumps({"dependencies": [UNKNOWN]}), "", "the index has no advisories"),
+        ("", "requests.exceptions.ProxyError: …", "the advisories are out of reach"),
+    ],
+    ids=["an index without advisories", "no connection"],
+)
+def test_having_asked_nothing_is_told_here_and_an_error_in_ci(
+    out: str, err: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pip_audit = tmp_path / "pip-audit"
+    pip_audit.write_text(f"#!/bin/sh\necho -n '{out}'\necho '{err}' >&2\n")
+    pip_audit.chmod(0o755)
+    monkeypatch.delenv("CI", raising=False)
+    assert audit.main(str(pip_audit)) is None
+    assert capsys.readouterr().out == f"audit skipped: {why}\n"
+    monkeypatch.setenv("CI", "true")
+    assert audit.main(str(pip_audit)) == f"audit asked nothing: {why}"
 
 
 @pytest.mark.parametrize(

@@ -234,6 +234,16 @@ def test_a_health_check_on_a_port_of_its_own_reaches_the_container() -> None:
     assert {"abtest-a-from-lb-8080", "abtest-a-from-lb-9000"} <= set(found.of_type("IngressRule"))
 
 
+def test_the_security_group_stays_when_a_variant_becomes_a_service() -> None:
+    """Another one would cut the targets off that still serve."""
+    launched = {"port": 8080, "targets": {"launch": {"instanceType": "t3.small"}}}
+    was, now = (
+        deploy(keys).of_type(":SecurityGroup")["abtest-a"].inputs
+        for keys in (config(weights={"a": 1}, variants={"a": launched}), service())
+    )
+    assert (was["description"], was["tags"]) == (now["description"], now["tags"])
+
+
 def test_a_cluster_that_is_named_is_used_and_none_is_made() -> None:
     found = deploy(service(cluster="models"))
     assert found.of_type(":Cluster") == {}

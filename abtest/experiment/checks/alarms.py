@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
+from abtest.experiment.checks.values import elsewhere
 from abtest.experiment.problems import Report
-from abtest.experiment.types import Alarms, Experiment, Secret
+from abtest.experiment.types import Alarms, Experiment
 
 __all__ = ["check_alarms"]
 
@@ -17,14 +18,12 @@ def check_alarms(experiment: Experiment, report: Report, region: str | None) -> 
     _check_sample(alarms, report)
     _check_time(alarms, experiment.idle_timeout_seconds, report)
     topic, path = alarms.sns_topic_arn, ("alarms", "snsTopicArn")
-    if topic is not None and not isinstance(topic, Secret) and not report.is_broken(path):
-        there = topic.split(":")[3]
-        if region and there != region:
-            report.error(
-                path,
-                f"the topic is in {there}, the stack in {region}; an alarm tells topics of its own region alone "
-                "(CloudWatch API PutMetricAlarm)",
-            )
+    if topic is not None and (there := elsewhere(topic, region, report, path)):
+        report.error(
+            path,
+            f"the topic is in {there}, the stack in {region}; an alarm tells topics of its own region alone "
+            "(CloudWatch API PutMetricAlarm)",
+        )
 
 
 def _check_sample(alarms: Alarms, report: Report) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from abtest.experiment import limits
-from abtest.experiment.checks.values import check_unique
+from abtest.experiment.checks.values import check_unique, elsewhere
 from abtest.experiment.problems import Path, Report
 from abtest.experiment.types import Ecs, Experiment, Secret
 
@@ -13,9 +13,9 @@ __all__ = ["check_ecs"]
 
 
 def check_ecs(experiment: Experiment, report: Report, region: str | None) -> None:
-    for name, variant in experiment.variants.items():
-        service, path = variant.targets.ecs, ("variants", name, "targets", "ecs")
-        if service is not None and not report.is_broken(path):
+    for name, service in experiment.services.items():
+        path = ("variants", name, "targets", "ecs")
+        if not report.is_broken(path):
             _check_forward(experiment, name, report)
             _check_image(service, report, (*path, "image"))
             _check_size(service, report, (*path, "memory"))
@@ -94,10 +94,7 @@ def _check_variables(service: Ecs, report: Report, path: Path) -> None:
 
 def _check_secrets(service: Ecs, report: Report, path: Path, region: str | None) -> None:
     for name, arn in service.secrets.items():
-        if isinstance(arn, Secret) or report.is_broken((*path, name)):
-            continue
-        there = arn.split(":")[3]
-        if region and there != region:
+        if there := elsewhere(arn, region, report, (*path, name)):
             report.warning(
                 (*path, name),
                 f"is in {there}, the stack in {region}: no task would start while {there} is out of reach",

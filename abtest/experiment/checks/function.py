@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from msgspec import Struct
-
-from abtest.experiment.checks.values import check_region
+from abtest.experiment.checks.values import check_region, given
 from abtest.experiment.problems import Path, Report
 from abtest.experiment.types import Experiment, HealthCheck, Secret, Variant
 
@@ -18,7 +16,7 @@ _NO_PROTOCOL = "is invoked without a protocol (API CreateTargetGroup)"
 _ALONE = "is the one target of its group, so there is none to choose (API TargetGroupAttribute)"
 _NO_ATTRIBUTE = "has no such attribute (API TargetGroupAttribute)"
 
-#: What is said of targets with an address -> why not of a function. Defaults may be written out.
+#: What is said of targets with an address -> why not of a function.
 _OF_ADDRESSES = {
     "port": _NO_PORT,
     "serving": _NO_PORT,
@@ -34,8 +32,8 @@ _OF_ADDRESSES = {
 def check_function(
     experiment: Experiment, variant: Variant, arn: str, report: Report, path: Path, region: str | None
 ) -> None:
-    _refuse((variant, Variant(targets=variant.targets)), _OF_ADDRESSES, report, path)
-    check = (variant.health_check, HealthCheck())
+    _refuse(given(variant, Variant(targets=variant.targets)), _OF_ADDRESSES, report, path)
+    check = given(variant.health_check, HealthCheck())
     _refuse(check, {"port": _NO_PORT, "protocol": _NO_PROTOCOL}, report, (*path, "healthCheck"))
     rails = experiment.guardrails
     if rails and rails.require_healthy and rails.min_healthy > 1 and path[-1] != experiment.control:
@@ -50,12 +48,10 @@ def check_function(
         _check_qualifier(arn, report, where)
 
 
-def _refuse(given_and_usual: tuple[Struct, Struct], why: Mapping[str, str], report: Report, path: Path) -> None:
-    given, usual = given_and_usual
-    keys = dict(zip(given.__struct_fields__, given.__struct_encode_fields__, strict=True))
-    for name, reason in why.items():
-        if getattr(given, name) != getattr(usual, name):
-            report.error((*path, keys[name]), f"a Lambda function {reason}; take {keys[name]} out")
+def _refuse(said: Mapping[str, str], why: Mapping[str, str], report: Report, path: Path) -> None:
+    for field, reason in why.items():
+        if field in said:
+            report.error((*path, said[field]), f"a Lambda function {reason}; take {said[field]} out")
 
 
 def _check_qualifier(arn: str, report: Report, where: Path) -> None:

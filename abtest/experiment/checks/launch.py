@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path as FilePath
 
 from abtest.experiment import limits
+from abtest.experiment.checks.values import given
 from abtest.experiment.problems import Path, Report
 from abtest.experiment.types import Launch, Secret, Variant
 
 __all__ = ["check_launch"]
+
+#: What belongs to an Auto Scaling group alone, besides `min` and `max`.
+_OF_GROUPS = {"requests_per_target", "health_check_grace_seconds"}
 
 
 def check_launch(variant: Variant, launch: Launch, report: Report, path: Path, folder: FilePath) -> None:
@@ -57,14 +61,11 @@ def _check_scaling(launch: Launch, report: Report, path: Path) -> None:
     if any(report.is_broken((*path, key)) for key in ("min", "max", "requestsPerTarget")):
         return
     if low is None and high is None:
-        others = (
-            ("requestsPerTarget", requests, None),
-            ("healthCheckGraceSeconds", launch.health_check_grace_seconds, limits.USUAL_GRACE),
-        )
-        for key, value, usual in others:
-            if value != usual:
+        for field, key in given(launch, Launch(instance_type=launch.instance_type)).items():
+            if field in _OF_GROUPS:
                 report.error(
-                    (*path, key), f"{value} is for an Auto Scaling group; give min and max too, or take {key} out"
+                    (*path, key),
+                    f"{getattr(launch, field)} is for an Auto Scaling group; give min and max too, or take {key} out",
                 )
         return
     if launch.count != 1:
@@ -73,8 +74,8 @@ def _check_scaling(launch: Launch, report: Report, path: Path) -> None:
             f"{launch.count} is for a fixed number of instances; take it out, min and max are in its place",
         )
     if low is None or high is None:
-        given, missing = ("min", "max") if high is None else ("max", "min")
-        report.error(path, f"{given} is given without {missing}; an Auto Scaling group has both")
+        there, missing = ("min", "max") if high is None else ("max", "min")
+        report.error(path, f"{there} is given without {missing}; an Auto Scaling group has both")
     elif low > high:
         report.error((*path, "min"), f"{low} is above the max of {high}; lower it, or raise max")
     elif low < high and requests is None:

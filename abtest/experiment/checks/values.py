@@ -7,11 +7,17 @@ import re
 from collections.abc import Sequence
 
 from abtest.experiment.problems import Path, Report
-from abtest.experiment.types import Secret
+from abtest.experiment.types import Secret, Section
 
-__all__ = ["check_cidr", "check_region", "check_unique"]
+__all__ = ["check_cidr", "check_region", "check_unique", "elsewhere", "given"]
 
 _CIDR = re.compile(r"(?P<address>[0-9a-fA-F.:]+)(?P<prefix>/\d+)?")
+
+
+def given(section: Section, usual: Section) -> dict[str, str]:
+    """The keys that say something, by field: a default that is written out does not."""
+    keys = zip(section.__struct_fields__, section.__struct_encode_fields__, strict=True)
+    return {field: key for field, key in keys if getattr(section, field) != getattr(usual, field)}
 
 
 def check_cidr(value: str, report: Report, path: Path) -> None:
@@ -44,9 +50,16 @@ def check_unique(values: Sequence[str], report: Report, path: Path) -> None:
 
 
 def check_region(arn: str, region: str | None, what: str, report: Report, path: Path) -> None:
-    """What an ARN names is in the stack's region, unless it is of no region (IAM) or neither is known here."""
-    if isinstance(arn, Secret) or report.is_broken(path):
-        return
-    there = arn.split(":")[3]
-    if there and region and there != region:
+    """What an ARN names is in the stack's region."""
+    if there := elsewhere(arn, region, report, path):
         report.error(path, f"the {what} is in {there}, the stack in {region}; it must be in the load balancer's region")
+
+
+def elsewhere(arn: str, region: str | None, report: Report, path: Path) -> str:
+    """The region of what an ARN names if it is not the stack's; empty where it is of none (IAM), or one of the two is
+    not known here.
+    """
+    if isinstance(arn, Secret) or report.is_broken(path):
+        return ""
+    there = arn.split(":")[3]
+    return there if region and there != region else ""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
 from pathlib import Path as FilePath
 
 from abtest.experiment import limits
 from abtest.experiment.checks.function import check_function
 from abtest.experiment.checks.launch import check_launch
 from abtest.experiment.checks.serving import check_serving
-from abtest.experiment.checks.values import check_unique
+from abtest.experiment.checks.values import check_unique, given
 from abtest.experiment.limits import TARGET_NETWORKS
 from abtest.experiment.problems import Path, Report
 from abtest.experiment.types import Experiment, Secret, Targets, Variant
@@ -128,11 +127,11 @@ def _count(targets: Targets) -> int:
 
 def _check_targets(experiment: Experiment, variant: Variant, report: Report, path: Path, folder: FilePath) -> None:
     targets = variant.targets
-    given = [name for name, value in _kinds(targets) if value is not None]
-    if len(given) != 1:
-        every = ", ".join(name for name, _ in _kinds(targets))
-        has = f"{' and '.join(given)} are given" if given else "nothing is given"
-        if given or not report.holds_broken(path):
+    kinds = given(targets, Targets()).values()
+    if len(kinds) != 1:
+        every = ", ".join(Targets.__struct_encode_fields__)
+        has = f"{' and '.join(kinds)} are given" if kinds else "nothing is given"
+        if kinds or not report.holds_broken(path):
             report.error(path, f"{has}; give exactly one of {every}")
         return
     for key, values in (("instanceIds", targets.instance_ids), ("ipAddresses", targets.ip_addresses)):
@@ -142,17 +141,6 @@ def _check_targets(experiment: Experiment, variant: Variant, report: Report, pat
         _check_addresses(experiment, targets.ip_addresses, report, (*path, "ipAddresses"))
     if targets.launch:
         check_launch(variant, targets.launch, report, (*path, "launch"), folder)
-
-
-def _kinds(targets: Targets) -> Iterable[tuple[str, object]]:
-    return (
-        ("launch", targets.launch),
-        ("instanceIds", targets.instance_ids),
-        ("ipAddresses", targets.ip_addresses),
-        ("external", targets.external),
-        ("ecs", targets.ecs),
-        ("lambdaArn", targets.lambda_arn),
-    )
 
 
 def _check_list(values: tuple[str, ...], report: Report, path: Path) -> None:

@@ -18,11 +18,7 @@ def _launch_template(aws: Clients, name: str, inputs: Inputs) -> Created:
         LaunchTemplateData={
             **inputs.some(ImageId="imageId", InstanceType="instanceType", KeyName="keyName", UserData="userData"),
             **({"IamInstanceProfile": {"Name": profile["name"]}} if profile else {}),
-            "MetadataOptions": {
-                "HttpTokens": metadata["httpTokens"],
-                "HttpEndpoint": metadata["httpEndpoint"],
-                "HttpPutResponseHopLimit": metadata["httpPutResponseHopLimit"],
-            },
+            "MetadataOptions": {"HttpTokens": metadata["httpTokens"], "HttpEndpoint": metadata["httpEndpoint"]},
             "BlockDeviceMappings": [_volume(given) for given in inputs.take("blockDeviceMappings")],
             "NetworkInterfaces": [_interface(given) for given in inputs.take("networkInterfaces")],
         },

@@ -210,7 +210,7 @@ def _refused(table: RoutingTable, before: Version, after: Version, groups: Colle
         alarms=tuple,
     )
     yield from problems(now, standing)
-    yield from (unmovable(name) for name in sorted(groups) if now.variants[name].targets.ecs is not None)
+    yield from (unmovable(name) for name in sorted(groups) if name in now.services)
 
 
 # Clients that have a variant ------------------------------------------------------------------------------------------

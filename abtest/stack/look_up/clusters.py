@@ -16,8 +16,8 @@ __all__ = ["find_clusters"]
 def find_clusters(experiment: Experiment, report: Report) -> Mapping[str, str]:
     """ARNs by name. What is not there is reported."""
     found: dict[str, str] = {}
-    for variant, config in experiment.variants.items():
-        name = config.targets.ecs.cluster if config.targets.ecs else None
+    for variant, service in experiment.services.items():
+        name = service.cluster
         if name is None or name in found:
             continue
         path: Path = ("variants", variant, "targets", "ecs", "cluster")

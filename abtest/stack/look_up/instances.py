@@ -94,7 +94,8 @@ def _own_image(ami: str, launch: Launch) -> Image:
     if not launch.scales:
         return Image(ami)
     try:
-        found = ask(lambda: aws.ec2.get_ami(filters=[{"name": "image-id", "values": [ami]}]))
+        # A deprecated image can be started (EC2 guide, "Deprecate an Amazon EC2 AMI").
+        found = ask(lambda: aws.ec2.get_ami(filters=[{"name": "image-id", "values": [ami]}], include_deprecated=True))
     except NotFoundError as error:
         raise NotFoundError(f"image {ami}: {error}") from error
     return Image(ami, root_device=found.root_device_name)
