@@ -104,3 +104,18 @@ def test_another_function_takes_another_group_behind_the_traffic(shared: Engine)
     assert {name: group["targets"] for name, group in shared.cloud.layout["groups"].items()} == {
         "abtest-a": [0], "abtest-b": [0],
     }  # fmt: skip
+
+
+def test_a_rollback_leaves_what_scales_a_group_where_it_is(fresh: Engine) -> None:
+    """It touches the forwards alone, and the policy comes after them."""
+    alone = changed(SCALED, weights={"a": 75, "b": 25}, rules={})
+    fresh.up(alone).succeeded()
+    fresh.write_tags()
+
+    back = fresh.abtest("rollback", "--stack", "dev", "--yes")
+
+    assert back.code == 0, back.output
+    assert fresh.cloud.weights("80 default") == {"abtest-a": 100}
+    assert back.writes == ["ModifyListener"]
+    fresh.write_tags()
+    assert fresh.abtest("rollback", "--stack", "dev", "--yes").code == 0
