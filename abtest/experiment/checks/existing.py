@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
 from abtest.experiment.checks.rules import check_when
-from abtest.experiment.checks.values import check_region
+from abtest.experiment.checks.values import check_region, given
 from abtest.experiment.problems import Path, Report
 from abtest.experiment.types import Experiment, Listener, Network
 
@@ -46,26 +50,14 @@ def check_existing(experiment: Experiment, report: Report, region: str | None) -
         )
 
 
-def _of_the_owner(experiment: Experiment) -> list[Path]:
+def _of_the_owner(experiment: Experiment) -> Iterator[Path]:
     """The keys that are given, and cannot have an effect on what somebody else owns."""
-    listener, network = experiment.listener, experiment.network
-    keys = zip(Listener.__struct_fields__, Listener.__struct_encode_fields__, strict=True)
-    found: list[Path] = [
-        ("listener", key)
-        for name, key in keys
-        if name not in {"arn", "split"} and getattr(listener, name) != getattr(Listener(), name)
-    ]
-    keys = zip(Network.__struct_fields__, Network.__struct_encode_fields__, strict=True)
-    found += [
-        ("network", key)
-        for name, key in keys
-        if name not in _OF_TARGETS and getattr(network, name) != getattr(Network(), name)
-    ]
-    for key, is_given in (
-        ("waf", experiment.waf is not None),
-        ("deletionProtection", experiment.deletion_protection),
-        ("idleTimeoutSeconds", experiment.idle_timeout_seconds != 60),
-    ):
-        if is_given:
-            found.append((key,))
-    return found
+    for name, key in given(experiment.listener, Listener()).items():
+        if name not in {"arn", "split"}:
+            yield ("listener", key)
+    for name, key in given(experiment.network, Network()).items():
+        if name not in _OF_TARGETS:
+            yield ("network", key)
+    usual = replace(experiment, waf=None, deletion_protection=False, idle_timeout_seconds=60)
+    for key in given(experiment, usual).values():
+        yield (key,)
