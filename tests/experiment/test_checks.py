@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from abtest.experiment import Project, Source, load
-from tests.configs import VARIANT, config, errors, problems, rule, variant
+from tests.configs import SERVICE, VARIANT, config, errors, problems, rule, variant
 
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/1"
 HTTPS = {"certificateArn": CERTIFICATE}
@@ -134,7 +134,34 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "more healthy targets than a function is": (
         invoking() | {"abtest:control": "b", "abtest:guardrails": {"minHealthy": 2}},
-        "abtest:guardrails.minHealthy: 2 is more than the one target that a Lambda function is, so a could never gain share",
+        "abtest:guardrails.minHealthy: 2 is more than the targets of a, at most 1, so a could never gain share; take 1",
+    ),
+    "more healthy targets than are started": (
+        launching(count=2) | {"abtest:control": "b", "abtest:guardrails": {"minHealthy": 3}},
+        "abtest:guardrails.minHealthy: 3 is more than the targets of a, at most 2, so a could never gain share; take 2 or less",
+    ),
+    "more healthy targets than a group can have": (
+        launching(min=1, max=3, requestsPerTarget=9) | {"abtest:control": "b", "abtest:guardrails": {"minHealthy": 4}},
+        "abtest:guardrails.minHealthy: 4 is more than the targets of a, at most 3",
+    ),
+    "more healthy targets than are named": (
+        with_a(targets={"ipAddresses": ["10.0.0.1"]}) | {"abtest:control": "b", "abtest:guardrails": {"minHealthy": 2}},
+        "abtest:guardrails.minHealthy: 2 is more than the targets of a, at most 1",
+    ),
+    "more healthy targets than tasks": (
+        config(variants={"a": VARIANT, "b": SERVICE}, guardrails={"minHealthy": 2}),
+        "abtest:guardrails.minHealthy: 2 is more than the targets of b, at most 1",
+    ),
+    "more healthy targets than the variant with the fewest has": (
+        config(
+            variants={
+                "a": VARIANT,
+                "b": variant(targets={"instanceIds": ["i-0a", "i-0b"]}),
+                "c": variant(targets={"instanceIds": ["i-0c"]}),
+            },
+            guardrails={"minHealthy": 3},
+        ),
+        "abtest:guardrails.minHealthy: 3 is more than the targets of c, at most 1",
     ),
     "no targets": (with_a(targets={}), "abtest:variants.a.targets: nothing is given; give exactly one of launch, instanceIds"),
     "two targets": (
@@ -429,6 +456,8 @@ def test_what_aws_leaves_open_or_may_be_a_mistake_is_a_warning(name: str) -> Non
         invoking(),
         invoking(protocol="HTTP", healthCheck={"path": "/ok", "intervalSeconds": 300}),
         invoking(f"{FUNCTION}:live") | {"abtest:guardrails": {"minHealthy": 2}},
+        launching() | {"abtest:control": "b", "abtest:guardrails": {"minHealthy": 2, "requireHealthy": False}},
+        launching(min=1, max=2, requestsPerTarget=9) | {"abtest:control": "b", "abtest:guardrails": {"minHealthy": 2}},
         when(header={"X-A": ["b"], "x-a": ["c"]}, method=["GET", "HEAD"]),
         config(dns={"zone": "Example.com.", "name": "models.example.com", "weight": 0, "setIdentifier": "blue"}),
         config(variants={n: variant(port=p, targets={"instanceIds": ["i-0a"]}) for n, p in (("a", 80), ("b", 81))}),
