@@ -504,6 +504,50 @@ def test_one_mistake_does_not_bring_up_others_that_follow_from_it() -> None:
     ]
 
 
+def of_a(keys: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return config(variants={"a": keys, "b": VARIANT}, **more)
+
+
+#: What is wrong -> the one error that says so, and nothing of what follows from it.
+ALONE: dict[str, tuple[dict[str, Any], str]] = {
+    "a size that does not go with no cpu": (
+        of_a({"port": 80, "targets": {"ecs": SERVICE["targets"]["ecs"] | {"cpu": 300, "memory": 4096}}}),
+        "abtest:variants.a.targets.ecs.cpu: expected one of 256, ",
+    ),
+    "the sample server asked for no version": (
+        with_a(targets=LAUNCH, protocolVersion="http2"), 'abtest:variants.a.protocolVersion: expected one of GRPC, HTTP1, HTTP2, got the text "http2"',
+    ),
+    "the sample server asked on no port": (
+        with_a(targets=LAUNCH, healthCheck={"port": "x"}), "abtest:variants.a.healthCheck.port: expected a whole number or traffic-port",
+    ),
+    "the sample server without a port": (
+        of_a({"targets": LAUNCH, "protocolVersion": "GRPC"}, listener=HTTPS), "abtest:variants.a.port: missing; give the port",
+    ),
+    "a preset of no version": (
+        of_a({"serving": "vllm", "protocolVersion": "http2", "targets": {"external": "ip"}}), "abtest:variants.a.protocolVersion: expected one of",
+    ),
+    "a matcher of no version": (
+        with_a(protocolVersion="http2", healthCheck={"matcher": "200"}), "abtest:variants.a.protocolVersion: expected one of",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_what_follows_from_an_error_is_not_said_beside_it(name: str) -> None:
+    keys, message = ALONE[name]
+    (found,) = errors(keys)
+    assert found.startswith(message)
+
+
+def test_a_preset_that_speaks_no_grpc_on_the_sample_server_is_told_what_each_of_the_two_lacks() -> None:
+    keys = of_a({"serving": "vllm", "protocolVersion": "GRPC", "targets": LAUNCH}, listener=HTTPS)
+    port, script = problems(keys)
+    assert port.startswith("error: abtest:variants.a.port: missing; for vllm no port of gRPC is documented")
+    assert script.startswith(
+        "warning: abtest:variants.a.serving: the instances start the sample model server, not vllm"
+    )
+
+
 def test_encrypted_values_are_not_held_against_rules_they_cannot_be_checked_by() -> None:
     hidden = {"secure": "v1:abc"}
     keys = config(

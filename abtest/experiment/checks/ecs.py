@@ -18,7 +18,7 @@ def check_ecs(experiment: Experiment, report: Report, region: str | None) -> Non
         if not report.is_broken(path):
             _check_forward(experiment, name, report)
             _check_image(service, report, (*path, "image"))
-            _check_size(service, report, (*path, "memory"))
+            _check_size(service, report, path)
             _check_count(service, report, path)
             _check_variables(service, report, path)
             _check_secrets(service, report, (*path, "secrets"), region)
@@ -52,12 +52,13 @@ def _check_image(service: Ecs, report: Report, path: Path) -> None:
 
 def _check_size(service: Ecs, report: Report, path: Path) -> None:
     sizes = limits.FARGATE_MEMORY[service.cpu]
-    if service.memory in sizes or report.is_broken(path):
+    if service.memory in sizes or report.is_broken((*path, "cpu")):
         return
     step = f" in steps of {sizes[1] - sizes[0]}" if isinstance(sizes, range) else ""
     said = f"{sizes[0]} to {sizes[-1]} MiB{step}" if step else f"{', '.join(map(str, sizes))} MiB"
     report.error(
-        path, f"{service.memory} does not go with cpu: {service.cpu}, which takes {said} ({limits.TASK_MEMORY.source})"
+        (*path, "memory"),
+        f"{service.memory} does not go with cpu: {service.cpu}, which takes {said} ({limits.TASK_MEMORY.source})",
     )
 
 

@@ -88,6 +88,9 @@ def _check_scaling(launch: Launch, report: Report, path: Path) -> None:
 
 def _check_sample_server(variant: Variant, report: Report, path: Path) -> None:
     """Without ``userDataFile`` the sample model server runs, which knows one port and plain HTTP/1.1."""
+    asked = (("port",), ("protocolVersion",), ("healthCheck", "port"))
+    if any(report.is_broken((*path[:2], *key)) for key in asked):
+        return
     wants = []
     if variant.protocol != "HTTP":
         wants.append(f"protocol {variant.protocol}")

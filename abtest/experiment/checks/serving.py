@@ -10,7 +10,8 @@ __all__ = ["check_serving"]
 
 def check_serving(variant: Variant, report: Report, path: Path) -> None:
     targets = variant.targets
-    if variant.target_port == 0 and not targets.is_function and not report.holds_broken((*path, "port")):
+    is_judged = not (report.holds_broken((*path, "port")) or report.is_broken((*path, "protocolVersion")))
+    if variant.target_port == 0 and not targets.is_function and is_judged:
         why = "give the port that the model server listens on, or serving"
         if variant.serving is not None:
             why = f"for {variant.serving} no port of gRPC is documented, so give the one that it listens on"

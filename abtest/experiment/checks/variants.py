@@ -66,6 +66,7 @@ def _check_health(variant: Variant, report: Report, path: Path) -> None:
     if (
         health.matcher is not None
         and not report.is_broken((*path, "matcher"))
+        and not report.is_broken((*path[:2], "protocolVersion"))
         and not isinstance(health.matcher, Secret)
     ):
         limit = limits.GRPC_MATCHER if variant.protocol_version == "GRPC" else limits.HTTP_MATCHER
