@@ -157,9 +157,9 @@ class _Loader:
     def _missing(self, path: Path, name: str) -> None:
         where = (*path, name)
         if not path:
-            self._report.error(where, "missing; a stack needs abtest:variants and abtest:weights")
+            self._report.missing(where, "a stack needs abtest:variants and abtest:weights")
         elif not self._report.is_broken(path):
-            self._report.error(where, "missing; it has no default")
+            self._report.missing(where, "it has no default")
 
     def value(self, kind: inspect.Type, raw: Any, path: Path) -> Any:
         """One value by its declared type."""

@@ -13,6 +13,7 @@ from tests.configs import SERVICE, VARIANT, config, errors, problems, rule, vari
 
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/1"
 HTTPS = {"certificateArn": CERTIFICATE}
+LISTENER = "arn:aws:elasticloadbalancing:us-east-1:123456789012:listener/app/shared/1/2"
 
 
 def with_a(**changes: Any) -> dict[str, Any]:
@@ -525,6 +526,29 @@ ALONE: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a preset of no version": (
         of_a({"serving": "vllm", "protocolVersion": "http2", "targets": {"external": "ip"}}), "abtest:variants.a.protocolVersion: expected one of",
+    ),
+    "a misspelt wish to scale": (
+        launching(min=2, max=8, requestPerTarget=600),
+        "abtest:variants.a.targets.launch.requestPerTarget: there is no such key; did you mean requestsPerTarget?",
+    ),
+    "a misspelt end of scaling": (
+        launching(min=2, maxx=8, requestsPerTarget=600), "abtest:variants.a.targets.launch.maxx: there is no such key; did you mean max?",
+    ),
+    "a misspelt function": (
+        of_a({"targets": {"lambdaARN": FUNCTION}}), "abtest:variants.a.targets.lambdaARN: there is no such key; did you mean lambdaArn?",
+    ),
+    "a misspelt port": (
+        of_a({"prot": 80, "targets": {"external": "ip"}}), "abtest:variants.a.prot: there is no such key; did you mean port?",
+    ),
+    "misspelt targets": (of_a({"port": 80, "targts": LAUNCH}), "abtest:variants.a.targts: there is no such key; did you mean targets?"),
+    "misspelt weights": (config(weights=None, wieghts={"a": 1}), "abtest:wieghts: there is no such key; did you mean weights?"),
+    "a misspelt cpu": (
+        of_a({"port": 80, "targets": {"ecs": {"image": "model:1", "cpus": 1024, "memory": 4096}}}),
+        "abtest:variants.a.targets.ecs.cpus: there is no such key; did you mean cpu?",
+    ),
+    "a misspelt priority": (
+        config(listener={"arn": LISTENER, "split": {"prio": 200, "when": {"path": ["/x"]}}}),
+        "abtest:listener.split.prio: there is no such key; did you mean priority?",
     ),
     "a matcher of no version": (
         with_a(protocolVersion="http2", healthCheck={"matcher": "200"}), "abtest:variants.a.protocolVersion: expected one of",
