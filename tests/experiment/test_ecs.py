@@ -88,6 +88,14 @@ def test_an_image_that_ecs_does_not_take_is_refused(image: str) -> None:
     assert "is no container image" in message
 
 
+def test_an_image_has_no_scheme() -> None:
+    assert errors(service(image="https://ghcr.io/x/y:1")) == [
+        f"{AT}.image: an image has no scheme; write ghcr.io/x/y:1"
+    ]
+    (message,) = problems(service(image="docker://ghcr.io/x/y"))
+    assert message == f"error: {AT}.image: an image has no scheme; write ghcr.io/x/y"
+
+
 # Variables ------------------------------------------------------------------------------------------------------------
 
 

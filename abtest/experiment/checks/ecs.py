@@ -39,10 +39,13 @@ def _check_forward(experiment: Experiment, name: str, report: Report) -> None:
 
 def _check_image(service: Ecs, report: Report, path: Path) -> None:
     """A task that starts later, as scaling and repairs do, takes what the tag means by then."""
-    if isinstance(service.image, Secret) or report.is_broken(path) or "@" in service.image:
+    if isinstance(service.image, Secret) or report.is_broken(path):
         return
+    _, scheme, rest = service.image.partition("://")
     tag = service.image.rpartition("/")[2].partition(":")[2]
-    if tag in {"", "latest"}:
+    if scheme:
+        report.error(path, f"an image has no scheme; write {rest}")
+    elif "@" not in service.image and tag in {"", "latest"}:
         said = "has no tag, which means latest" if not tag else "is the newest of its day"
         report.warning(
             path,
