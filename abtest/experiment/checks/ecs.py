@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from abtest.experiment import limits
@@ -10,6 +11,10 @@ from abtest.experiment.problems import Path, Report
 from abtest.experiment.types import Ecs, Experiment, Secret
 
 __all__ = ["check_ecs"]
+
+#: Names of variables. Model servers count tokens, and have tokenizers: neither is a secret.
+_LIKE_A_SECRET = re.compile(r"PASSWORD|SECRET|TOKEN(?![A-Z])|API_?KEY|PRIVATE_KEY|CREDENTIAL", re.IGNORECASE)
+_LIKE_A_PLACE = re.compile(r"_(FILE|PATH|DIR|ARN|UR[IL])$", re.IGNORECASE)
 
 
 def check_ecs(experiment: Experiment, report: Report, region: str | None) -> None:
@@ -92,6 +97,12 @@ def _check_variables(service: Ecs, report: Report, path: Path) -> None:
             report.error(
                 where,
                 "is encrypted here, but would stand in the clear in the task definition; put the value into Secrets "
+                "Manager or the Parameter Store, and its ARN into secrets",
+            )
+        elif value and _LIKE_A_SECRET.search(name) and not _LIKE_A_PLACE.search(name):
+            report.warning(
+                where,
+                "looks like a secret, and would stand in the clear in the task definition; put the value into Secrets "
                 "Manager or the Parameter Store, and its ARN into secrets",
             )
 
