@@ -130,7 +130,7 @@ def test_where_nothing_is_near_all_known_names_are_told() -> None:
         ),
         (
             {"variants": {"a": variant(healthCheck={"port": "80"}), "b": VARIANT}},
-            'abtest:variants.a.healthCheck.port: expected a whole number or traffic-port, got the text "80"',
+            'abtest:variants.a.healthCheck.port: expected a whole number or traffic-port, got the text "80"; without quotes',
         ),
         (
             {"variants": {"a": variant(healthCheck={"matcher": 200}), "b": VARIANT}},
