@@ -226,8 +226,10 @@ def test_tasks_without_an_address_are_fine_in_subnets_with_a_way_out(network: di
 
 
 def test_tasks_without_an_address_in_public_subnets_are_doubted() -> None:
-    (message,) = problems(service(publicIp=False))
-    assert message.startswith(f"warning: {AT}.publicIp: false, but the tasks run in the load balancer's subnets, which")
+    assert problems(service(publicIp=False)) == [
+        f"warning: {AT}.publicIp: false, but in the load balancer's public subnets a task needs an address to fetch its "
+        "image. Say true, or name private subnets in abtest:network.targetSubnetIds (docs/targets.md)"
+    ]
 
 
 # Target subnets -------------------------------------------------------------------------------------------------------

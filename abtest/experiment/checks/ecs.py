@@ -137,8 +137,6 @@ def _check_way_out(experiment: Experiment, service: Ecs, report: Report, path: P
     if not (service.public_ip or network.internal or elsewhere or experiment.listener.arn):
         report.warning(
             path,
-            "false, but the tasks run in the load balancer's subnets, which are public: without an address of their "
-            "own they cannot fetch their image there; name private subnets with a NAT gateway in "
-            "abtest:network.targetSubnetIds or targetSubnetTags, or say true (with VPC endpoints for ECR, S3, logs and "
-            "secrets it is fine as it is)",
+            "false, but in the load balancer's public subnets a task needs an address to fetch its image. Say true, or "
+            "name private subnets in abtest:network.targetSubnetIds (docs/targets.md)",
         )
