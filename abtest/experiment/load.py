@@ -245,8 +245,11 @@ class _Loader:
         if isinstance(raw, Secret):
             return raw
         if not isinstance(raw, str):
-            hint = f'; write "{str(raw).lower()}"' if isinstance(raw, bool | int | float) else ""
-            self._wrong(path, raw, "text", hint)
+            text = str(raw).lower()
+            right = _quoted(text)
+            if isinstance(limit, Shape) and not re.fullmatch(limit.pattern, text):
+                right = limit.says
+            self._wrong(path, raw, "text", f"; write {right}" if isinstance(raw, bool | int | float) else "")
             return SECRET
         shown = _shown(raw)
         longest = limit.longest if isinstance(limit, Shape) else limit.high if limit else None
