@@ -157,9 +157,9 @@ class _Loader:
     def _missing(self, path: Path, name: str) -> None:
         where = (*path, name)
         if not path:
-            self._report.error(where, "missing; a stack needs abtest:variants and abtest:weights")
+            self._report.missing(where, "a stack needs abtest:variants and abtest:weights")
         elif not self._report.is_broken(path):
-            self._report.error(where, "missing; it has no default")
+            self._report.missing(where, "it has no default")
 
     def value(self, kind: inspect.Type, raw: Any, path: Path) -> Any:
         """One value by its declared type."""
@@ -195,8 +195,9 @@ class _Loader:
                 choices += plain[0].values
             elif _fits(plain[0], raw):
                 return self.value(member, raw, path)
-        words = [_article(k) for m in members for k in alternatives(m) if not isinstance(k, inspect.LiteralType)]
-        self._wrong(path, raw, " or ".join([*words, *map(str, choices)]))
+        kinds = [k for m in members for k in alternatives(m) if not isinstance(k, inspect.LiteralType)]
+        hint = _unquoted(raw) if any(isinstance(k, inspect.IntType | inspect.FloatType) for k in kinds) else ""
+        self._wrong(path, raw, " or ".join([*map(_article, kinds), *map(str, choices)]), hint)
         return _stand_in(members[0])
 
     def _mapping(self, kind: inspect.DictType, raw: Any, path: Path) -> Mapping[str, Any]:
@@ -233,8 +234,7 @@ class _Loader:
     def _number(self, kind: inspect.IntType | inspect.FloatType, limit: Measure | None, raw: Any, path: Path) -> Any:
         if not _fits(kind, raw):
             words = _article(kind) + (f" ({limit})" if limit else "")
-            hint = "; without quotes" if isinstance(raw, str) and _NUMBER.fullmatch(raw) else ""
-            return self._wrong(path, raw, words, hint, stand_in=limit.low if limit else 0)
+            return self._wrong(path, raw, words, _unquoted(raw), stand_in=limit.low if limit else 0)
         if limit and not limit.low <= raw <= limit.high:
             side, bound = ("below", limit.low) if raw < limit.low else ("over", limit.high)
             unit = f" {limit.unit}" if limit.unit else ""
@@ -245,8 +245,11 @@ class _Loader:
         if isinstance(raw, Secret):
             return raw
         if not isinstance(raw, str):
-            hint = f'; write "{str(raw).lower()}"' if isinstance(raw, bool | int | float) else ""
-            self._wrong(path, raw, "text", hint)
+            text = str(raw).lower()
+            right = _quoted(text)
+            if isinstance(limit, Shape) and not re.fullmatch(limit.pattern, text):
+                right = limit.says
+            self._wrong(path, raw, "text", f"; write {right}" if isinstance(raw, bool | int | float) else "")
             return SECRET
         shown = _shown(raw)
         longest = limit.longest if isinstance(limit, Shape) else limit.high if limit else None
@@ -287,6 +290,11 @@ def _shown(raw: Any) -> str:
 
 def _quoted(raw: Any) -> str:
     return json.dumps(raw, ensure_ascii=False) if isinstance(raw, str) else str(raw)
+
+
+def _unquoted(raw: Any) -> str:
+    """What to do about a text where a number belongs."""
+    return "; without quotes" if isinstance(raw, str) and _NUMBER.fullmatch(raw) else ""
 
 
 def _fits(kind: inspect.Type, raw: Any) -> bool:

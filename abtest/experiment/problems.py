@@ -73,11 +73,16 @@ def key_path(path: Path) -> str:
 def nearest(name: str, known: Iterable[str]) -> str:
     """The remedy for a name that does not exist: the nearest known one, or all of them."""
     names = sorted(known)
-    folded = {n.lower(): n for n in names}
-    close = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean {folded[close[0]]}?"
+    if meant := _meant(name, names):
+        return f"did you mean {meant}?"
     return f"known here: {', '.join(names)}" if names else "nothing is known here"
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    """The known name that one that does not exist is like; empty where it is like none."""
+    folded = {n.lower(): n for n in known}
+    close = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
+    return folded[close[0]] if close else ""
 
 
 class Report(Struct):
@@ -87,6 +92,7 @@ class Report(Struct):
     problems: list[Problem] = field(default_factory=list)
     _broken: set[Path] = field(default_factory=set)
     _with_unknown_keys: set[Path] = field(default_factory=set)
+    _misspelt: set[Path] = field(default_factory=set)
 
     def error(self, path: Path, message: str) -> None:
         """A value that cannot be used; ``path`` is the value's, or its mapping's where it is missing."""
@@ -103,6 +109,14 @@ class Report(Struct):
             remedy = f"it belongs to {' or '.join(home or 'the top level' for home in homes)}"
         self.error((*path, name), f"there is no such key; {remedy}")
         self._with_unknown_keys.add(path)
+        self._misspelt.add((*path, _meant(name, known)))
+
+    def missing(self, path: Path, message: str) -> None:
+        """A key that has to be there; one beside it that was taken for it has said so already."""
+        if path in self._misspelt:
+            self._broken.add(path)
+        else:
+            self.error(path, f"missing; {message}")
 
     def has_unknown_key(self, path: Path) -> bool:
         """Whether the mapping at ``path`` has such a key, so that what it seems to lack may only be misspelt."""

@@ -111,7 +111,7 @@ def _default(field: inspect.Field) -> str:
     if field.required:
         return "required"
     value = None if field.default is msgspec.NODEFAULT else field.default
-    if value in (None, ""):
+    if value in (None, "", ()):
         return ""
     shown = (
         ", ".join(value) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else str(value)

@@ -264,6 +264,17 @@ class Targets(Section, frozen=True, kw_only=True):
         """Whether it is a Lambda function: it has no address, and is invoked."""
         return self.lambda_arn is not None
 
+    @property
+    def most(self) -> int | None:
+        """How many there can be; None where the config does not say."""
+        if self.launch is not None:
+            return self.launch.max or self.launch.count
+        if self.ecs is not None:
+            return self.ecs.autoscaling.max if self.ecs.autoscaling else self.ecs.count
+        if self.is_function:
+            return 1
+        return len(self.instance_ids or self.ip_addresses or ()) or None
+
 
 class Variant(Section, frozen=True, kw_only=True):
     """A version of the model: one target group."""

@@ -120,7 +120,8 @@ def test_a_broken_guardrail_is_3(capsys: Capsys, tmp_path: Path, monkeypatch: py
         Alarm(name="b-p99", variant="b", state="OK", reason=""),
     ]
     monkeypatch.setattr("abtest.rollout.status.alarms_of", lambda *_: tuple(alarms))
-    ran = run_here(capsys, "status", "--stack", changed(tmp_path, "minHealthy: 1", "minHealthy: 2"))
+    rails = "requireHealthy: false, minHealthy: 2"  # true is refused where one instance is launched
+    ran = run_here(capsys, "status", "--stack", changed(tmp_path, "requireHealthy: true, minHealthy: 1", rails))
     assert (ran.code, ran.err) == (3, "")
     assert ran.out.startswith("test: Degraded: b has 1/1 healthy targets, 2 needed; alarm b-5xx")
     assert "│ 1 ALARM, 1 OK\n" in ran.out

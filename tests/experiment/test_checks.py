@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from abtest.experiment import Project, Source, load
-from tests.configs import VARIANT, config, errors, problems, rule, variant
+from tests.configs import SERVICE, VARIANT, config, errors, problems, rule, variant
 
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/1"
 HTTPS = {"certificateArn": CERTIFICATE}
+LISTENER = "arn:aws:elasticloadbalancing:us-east-1:123456789012:listener/app/shared/1/2"
 
 
 def with_a(**changes: Any) -> dict[str, Any]:
@@ -134,7 +135,34 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "more healthy targets than a function is": (
         invoking() | {"abtest:control": "b", "abtest:guardrails": {"minHealthy": 2}},
-        "abtest:guardrails.minHealthy: 2 is more than the one target that a Lambda function is, so a could never gain share",
+        "abtest:guardrails.minHealthy: 2 is more than the targets of a, at most 1, so a could never gain share; take 1",
+    ),
+    "more healthy targets than are started": (
+        launching(count=2) | {"abtest:control": "b", "abtest:guardrails": {"minHealthy": 3}},
+        "abtest:guardrails.minHealthy: 3 is more than the targets of a, at most 2, so a could never gain share; take 2 or less",
+    ),
+    "more healthy targets than a group can have": (
+        launching(min=1, max=3, requestsPerTarget=9) | {"abtest:control": "b", "abtest:guardrails": {"minHealthy": 4}},
+        "abtest:guardrails.minHealthy: 4 is more than the targets of a, at most 3",
+    ),
+    "more healthy targets than are named": (
+        with_a(targets={"ipAddresses": ["10.0.0.1"]}) | {"abtest:control": "b", "abtest:guardrails": {"minHealthy": 2}},
+        "abtest:guardrails.minHealthy: 2 is more than the targets of a, at most 1",
+    ),
+    "more healthy targets than tasks": (
+        config(variants={"a": VARIANT, "b": SERVICE}, guardrails={"minHealthy": 2}),
+        "abtest:guardrails.minHealthy: 2 is more than the targets of b, at most 1",
+    ),
+    "more healthy targets than the variant with the fewest has": (
+        config(
+            variants={
+                "a": VARIANT,
+                "b": variant(targets={"instanceIds": ["i-0a", "i-0b"]}),
+                "c": variant(targets={"instanceIds": ["i-0c"]}),
+            },
+            guardrails={"minHealthy": 3},
+        ),
+        "abtest:guardrails.minHealthy: 3 is more than the targets of c, at most 1",
     ),
     "no targets": (with_a(targets={}), "abtest:variants.a.targets: nothing is given; give exactly one of launch, instanceIds"),
     "two targets": (
@@ -429,6 +457,8 @@ def test_what_aws_leaves_open_or_may_be_a_mistake_is_a_warning(name: str) -> Non
         invoking(),
         invoking(protocol="HTTP", healthCheck={"path": "/ok", "intervalSeconds": 300}),
         invoking(f"{FUNCTION}:live") | {"abtest:guardrails": {"minHealthy": 2}},
+        launching() | {"abtest:control": "b", "abtest:guardrails": {"minHealthy": 2, "requireHealthy": False}},
+        launching(min=1, max=2, requestsPerTarget=9) | {"abtest:control": "b", "abtest:guardrails": {"minHealthy": 2}},
         when(header={"X-A": ["b"], "x-a": ["c"]}, method=["GET", "HEAD"]),
         config(dns={"zone": "Example.com.", "name": "models.example.com", "weight": 0, "setIdentifier": "blue"}),
         config(variants={n: variant(port=p, targets={"instanceIds": ["i-0a"]}) for n, p in (("a", 80), ("b", 81))}),
@@ -473,6 +503,73 @@ def test_one_mistake_does_not_bring_up_others_that_follow_from_it() -> None:
         "abtest:variants.a.targets.launch.instanceType: missing; it has no default",
         "abtest:variants.b: expected a mapping, got the list []",
     ]
+
+
+def of_a(keys: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return config(variants={"a": keys, "b": VARIANT}, **more)
+
+
+#: What is wrong -> the one error that says so, and nothing of what follows from it.
+ALONE: dict[str, tuple[dict[str, Any], str]] = {
+    "a size that does not go with no cpu": (
+        of_a({"port": 80, "targets": {"ecs": SERVICE["targets"]["ecs"] | {"cpu": 300, "memory": 4096}}}),
+        "abtest:variants.a.targets.ecs.cpu: expected one of 256, ",
+    ),
+    "the sample server asked for no version": (
+        with_a(targets=LAUNCH, protocolVersion="http2"), 'abtest:variants.a.protocolVersion: expected one of GRPC, HTTP1, HTTP2, got the text "http2"',
+    ),
+    "the sample server asked on no port": (
+        with_a(targets=LAUNCH, healthCheck={"port": "x"}), "abtest:variants.a.healthCheck.port: expected a whole number or traffic-port",
+    ),
+    "the sample server without a port": (
+        of_a({"targets": LAUNCH, "protocolVersion": "GRPC"}, listener=HTTPS), "abtest:variants.a.port: missing; give the port",
+    ),
+    "a preset of no version": (
+        of_a({"serving": "vllm", "protocolVersion": "http2", "targets": {"external": "ip"}}), "abtest:variants.a.protocolVersion: expected one of",
+    ),
+    "a misspelt wish to scale": (
+        launching(min=2, max=8, requestPerTarget=600),
+        "abtest:variants.a.targets.launch.requestPerTarget: there is no such key; did you mean requestsPerTarget?",
+    ),
+    "a misspelt end of scaling": (
+        launching(min=2, maxx=8, requestsPerTarget=600), "abtest:variants.a.targets.launch.maxx: there is no such key; did you mean max?",
+    ),
+    "a misspelt function": (
+        of_a({"targets": {"lambdaARN": FUNCTION}}), "abtest:variants.a.targets.lambdaARN: there is no such key; did you mean lambdaArn?",
+    ),
+    "a misspelt port": (
+        of_a({"prot": 80, "targets": {"external": "ip"}}), "abtest:variants.a.prot: there is no such key; did you mean port?",
+    ),
+    "misspelt targets": (of_a({"port": 80, "targts": LAUNCH}), "abtest:variants.a.targts: there is no such key; did you mean targets?"),
+    "misspelt weights": (config(weights=None, wieghts={"a": 1}), "abtest:wieghts: there is no such key; did you mean weights?"),
+    "a misspelt cpu": (
+        of_a({"port": 80, "targets": {"ecs": {"image": "model:1", "cpus": 1024, "memory": 4096}}}),
+        "abtest:variants.a.targets.ecs.cpus: there is no such key; did you mean cpu?",
+    ),
+    "a misspelt priority": (
+        config(listener={"arn": LISTENER, "split": {"prio": 200, "when": {"path": ["/x"]}}}),
+        "abtest:listener.split.prio: there is no such key; did you mean priority?",
+    ),
+    "a matcher of no version": (
+        with_a(protocolVersion="http2", healthCheck={"matcher": "200"}), "abtest:variants.a.protocolVersion: expected one of",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_what_follows_from_an_error_is_not_said_beside_it(name: str) -> None:
+    keys, message = ALONE[name]
+    (found,) = errors(keys)
+    assert found.startswith(message)
+
+
+def test_a_preset_that_speaks_no_grpc_on_the_sample_server_is_told_what_each_of_the_two_lacks() -> None:
+    keys = of_a({"serving": "vllm", "protocolVersion": "GRPC", "targets": LAUNCH}, listener=HTTPS)
+    port, script = problems(keys)
+    assert port.startswith("error: abtest:variants.a.port: missing; for vllm no port of gRPC is documented")
+    assert script.startswith(
+        "warning: abtest:variants.a.serving: the instances start the sample model server, not vllm"
+    )
 
 
 def test_encrypted_values_are_not_held_against_rules_they_cannot_be_checked_by() -> None:

@@ -88,6 +88,14 @@ def test_an_image_that_ecs_does_not_take_is_refused(image: str) -> None:
     assert "is no container image" in message
 
 
+def test_an_image_has_no_scheme() -> None:
+    assert errors(service(image="https://ghcr.io/x/y:1")) == [
+        f"{AT}.image: an image has no scheme; write ghcr.io/x/y:1"
+    ]
+    (message,) = problems(service(image="docker://ghcr.io/x/y"))
+    assert message == f"error: {AT}.image: an image has no scheme; write ghcr.io/x/y"
+
+
 # Variables ------------------------------------------------------------------------------------------------------------
 
 
@@ -97,6 +105,24 @@ def test_credentials_do_not_stand_in_the_clear(name: str) -> None:
     assert message.startswith(f"{AT}.environment.{name}: would be readable for everybody who may describe the task")
 
 
+@pytest.mark.parametrize(
+    "name", ["DB_PASSWORD", "CLIENT_SECRET", "HF_TOKEN", "apiKey", "OPENAI_API_KEY", "TLS_PRIVATE_KEY", "Credentials"]
+)
+def test_what_looks_like_a_secret_in_the_clear_is_doubted(name: str) -> None:
+    assert problems(service(environment={name: "x"})) == [
+        f"warning: {AT}.environment.{name}: looks like a secret, and would stand in the clear in the task definition; put "
+        "the value into Secrets Manager or the Parameter Store, and its ARN into secrets"
+    ]
+    assert problems(service(environment={name: ""})) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["PASSWORD_FILE", "SECRET_ARN", "TOKEN_URL", "API_KEY_PATH", "MAX_TOKENS", "TOKENIZERS_PARALLELISM", "KEY"]
+)
+def test_what_names_a_place_or_a_number_of_tokens_does_not_look_like_a_secret(name: str) -> None:
+    assert problems(service(environment={name: "x"})) == []
+
+
 def test_a_name_is_either_a_variable_or_a_secret() -> None:
     assert errors(service(environment={"TOKEN": "x"}, secrets={"TOKEN": ARN})) == [
         f"{AT}.environment.TOKEN: stands in secrets too; take one of the two out (ECS guide, specifying sensitive data)"
@@ -104,7 +130,7 @@ def test_a_name_is_either_a_variable_or_a_secret() -> None:
 
 
 ENCRYPTED = (
-    f"{AT}.environment.TOKEN: is encrypted here, but would stand in the clear in the task definition; put the value"
+    f"{AT}.environment.MODE: is encrypted here, but would stand in the clear in the task definition; put the value"
 )
 STACK = """\
 config:
@@ -113,12 +139,12 @@ config:
   abtest:guardrails: {}
   abtest:variants:
     a: {port: 8080, targets: {external: ip}}
-    b: {port: 8080, targets: {ecs: {image: "model:1", cpu: 256, memory: 512, publicIp: true, environment: {TOKEN: x}}}}
+    b: {port: 8080, targets: {ecs: {image: "model:1", cpu: 256, memory: 512, publicIp: true, environment: {MODE: x}}}}
 """
 
 
 def test_an_encrypted_value_is_refused_offline() -> None:
-    (message,) = errors(service(environment={"TOKEN": {"secure": "v1:abc"}}))
+    (message,) = errors(service(environment={"MODE": {"secure": "v1:abc"}}))
     assert message.startswith(ENCRYPTED)
 
 
@@ -126,7 +152,7 @@ def test_a_value_that_the_engine_has_decrypted_is_refused_too(tmp_path: Any) -> 
     """The engine tells that abtest:variants holds something secret, and the stack file that it is this value."""
     project, secret = Project(tmp_path), frozenset({"abtest:variants"})
     plain = Source.from_file(write_stack(tmp_path, STACK), project)
-    write_stack(tmp_path, STACK.replace("TOKEN: x", "TOKEN: {secure: v1:abc}"))
+    write_stack(tmp_path, STACK.replace("MODE: x", "MODE: {secure: v1:abc}"))
     with pytest.raises(ConfigError) as caught:
         load(Source.from_engine(plain.values, secret, project, "test"))
     (problem,) = caught.value.problems
@@ -200,8 +226,10 @@ def test_tasks_without_an_address_are_fine_in_subnets_with_a_way_out(network: di
 
 
 def test_tasks_without_an_address_in_public_subnets_are_doubted() -> None:
-    (message,) = problems(service(publicIp=False))
-    assert message.startswith(f"warning: {AT}.publicIp: false, but the tasks run in the load balancer's subnets, which")
+    assert problems(service(publicIp=False)) == [
+        f"warning: {AT}.publicIp: false, but in the load balancer's public subnets a task needs an address to fetch its "
+        "image. Say true, or name private subnets in abtest:network.targetSubnetIds (docs/targets.md)"
+    ]
 
 
 # Target subnets -------------------------------------------------------------------------------------------------------

@@ -130,11 +130,16 @@ def test_where_nothing_is_near_all_known_names_are_told() -> None:
         ),
         (
             {"variants": {"a": variant(healthCheck={"port": "80"}), "b": VARIANT}},
-            'abtest:variants.a.healthCheck.port: expected a whole number or traffic-port, got the text "80"',
+            'abtest:variants.a.healthCheck.port: expected a whole number or traffic-port, got the text "80"; without quotes',
         ),
         (
             {"variants": {"a": variant(healthCheck={"matcher": 200}), "b": VARIANT}},
             'abtest:variants.a.healthCheck.matcher: expected text, got the number 200; write "200"',
+        ),
+        (
+            {"listener": {"responseHeaders": {"strictTransportSecurity": 31536000}}},
+            "abtest:listener.responseHeaders.strictTransportSecurity: expected text, got the number 31536000; write "
+            "directives with max-age=SECONDS, such as max-age=31536000; includeSubDomains",
         ),
         ({"tags": {"a": True}}, 'abtest:tags.a: expected text, got true; write "true"'),
         ({"deletionProtection": "yes"}, 'abtest:deletionProtection: expected true or false, got the text "yes"'),

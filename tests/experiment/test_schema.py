@@ -31,6 +31,10 @@ def test_the_readmes_reference_is_the_types() -> None:
     assert reference().strip() in (ROOT / "docs" / "config.md").read_text()
 
 
+def test_a_default_that_is_empty_is_left_out_of_the_reference() -> None:
+    assert "``" not in reference()
+
+
 def test_the_guides_table_of_model_servers_is_the_presets() -> None:
     """Not so? Then: make schema."""
     assert presets().strip() in (ROOT / "docs" / "serving.md").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from abtest.experiment import limits
@@ -11,6 +12,10 @@ from abtest.experiment.types import Ecs, Experiment, Secret
 
 __all__ = ["check_ecs"]
 
+#: Names of variables. Model servers count tokens, and have tokenizers: neither is a secret.
+_LIKE_A_SECRET = re.compile(r"PASSWORD|SECRET|TOKEN(?![A-Z])|API_?KEY|PRIVATE_KEY|CREDENTIAL", re.IGNORECASE)
+_LIKE_A_PLACE = re.compile(r"_(FILE|PATH|DIR|ARN|UR[IL])$", re.IGNORECASE)
+
 
 def check_ecs(experiment: Experiment, report: Report, region: str | None) -> None:
     for name, service in experiment.services.items():
@@ -18,7 +23,7 @@ def check_ecs(experiment: Experiment, report: Report, region: str | None) -> Non
         if not report.is_broken(path):
             _check_forward(experiment, name, report)
             _check_image(service, report, (*path, "image"))
-            _check_size(service, report, (*path, "memory"))
+            _check_size(service, report, path)
             _check_count(service, report, path)
             _check_variables(service, report, path)
             _check_secrets(service, report, (*path, "secrets"), region)
@@ -39,10 +44,13 @@ def _check_forward(experiment: Experiment, name: str, report: Report) -> None:
 
 def _check_image(service: Ecs, report: Report, path: Path) -> None:
     """A task that starts later, as scaling and repairs do, takes what the tag means by then."""
-    if isinstance(service.image, Secret) or report.is_broken(path) or "@" in service.image:
+    if isinstance(service.image, Secret) or report.is_broken(path):
         return
+    _, scheme, rest = service.image.partition("://")
     tag = service.image.rpartition("/")[2].partition(":")[2]
-    if tag in {"", "latest"}:
+    if scheme:
+        report.error(path, f"an image has no scheme; write {rest}")
+    elif "@" not in service.image and tag in {"", "latest"}:
         said = "has no tag, which means latest" if not tag else "is the newest of its day"
         report.warning(
             path,
@@ -52,12 +60,13 @@ def _check_image(service: Ecs, report: Report, path: Path) -> None:
 
 def _check_size(service: Ecs, report: Report, path: Path) -> None:
     sizes = limits.FARGATE_MEMORY[service.cpu]
-    if service.memory in sizes or report.is_broken(path):
+    if service.memory in sizes or report.is_broken((*path, "cpu")):
         return
     step = f" in steps of {sizes[1] - sizes[0]}" if isinstance(sizes, range) else ""
     said = f"{sizes[0]} to {sizes[-1]} MiB{step}" if step else f"{', '.join(map(str, sizes))} MiB"
     report.error(
-        path, f"{service.memory} does not go with cpu: {service.cpu}, which takes {said} ({limits.TASK_MEMORY.source})"
+        (*path, "memory"),
+        f"{service.memory} does not go with cpu: {service.cpu}, which takes {said} ({limits.TASK_MEMORY.source})",
     )
 
 
@@ -88,6 +97,12 @@ def _check_variables(service: Ecs, report: Report, path: Path) -> None:
             report.error(
                 where,
                 "is encrypted here, but would stand in the clear in the task definition; put the value into Secrets "
+                "Manager or the Parameter Store, and its ARN into secrets",
+            )
+        elif value and _LIKE_A_SECRET.search(name) and not _LIKE_A_PLACE.search(name):
+            report.warning(
+                where,
+                "looks like a secret, and would stand in the clear in the task definition; put the value into Secrets "
                 "Manager or the Parameter Store, and its ARN into secrets",
             )
 
@@ -122,8 +137,6 @@ def _check_way_out(experiment: Experiment, service: Ecs, report: Report, path: P
     if not (service.public_ip or network.internal or elsewhere or experiment.listener.arn):
         report.warning(
             path,
-            "false, but the tasks run in the load balancer's subnets, which are public: without an address of their "
-            "own they cannot fetch their image there; name private subnets with a NAT gateway in "
-            "abtest:network.targetSubnetIds or targetSubnetTags, or say true (with VPC endpoints for ECR, S3, logs and "
-            "secrets it is fine as it is)",
+            "false, but in the load balancer's public subnets a task needs an address to fetch its image. Say true, or "
+            "name private subnets in abtest:network.targetSubnetIds (docs/targets.md)",
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from abtest.experiment.checks.values import check_region, given
 from abtest.experiment.problems import Path, Report
-from abtest.experiment.types import Experiment, HealthCheck, Secret, Variant
+from abtest.experiment.types import HealthCheck, Secret, Variant
 
 __all__ = ["check_function"]
 
@@ -29,19 +29,10 @@ _OF_ADDRESSES = {
 }
 
 
-def check_function(
-    experiment: Experiment, variant: Variant, arn: str, report: Report, path: Path, region: str | None
-) -> None:
+def check_function(variant: Variant, arn: str, report: Report, path: Path, region: str | None) -> None:
     _refuse(given(variant, Variant(targets=variant.targets)), _OF_ADDRESSES, report, path)
     check = given(variant.health_check, HealthCheck())
     _refuse(check, {"port": _NO_PORT, "protocol": _NO_PROTOCOL}, report, (*path, "healthCheck"))
-    rails = experiment.guardrails
-    if rails and rails.require_healthy and rails.min_healthy > 1 and path[-1] != experiment.control:
-        report.error(
-            ("guardrails", "minHealthy"),
-            f"{rails.min_healthy} is more than the one target that a Lambda function is, so {path[-1]} could never "
-            "gain share; take 1",
-        )
     where = (*path, "targets", "lambdaArn")
     check_region(arn, region, "function", report, where)
     if not isinstance(arn, Secret) and not report.is_broken(where):

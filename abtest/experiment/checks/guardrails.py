@@ -26,6 +26,8 @@ def check_guardrails(experiment: Experiment, report: Report) -> None:
         _check_override(experiment.guardrails.override.until, report)
     if experiment.guardrails is not None and experiment.guardrails.metrics is not None:
         _check_metrics(experiment.guardrails.metrics, experiment, report)
+    if experiment.guardrails is not None and experiment.guardrails.require_healthy:
+        _check_min_healthy(experiment, report)
     if experiment.held and experiment.guardrails is None:
         report.warning(("held",), "only the guardrails keep these from gaining share; add abtest:guardrails")
     for n, name in enumerate(experiment.held):
@@ -43,6 +45,26 @@ def _check_metrics(metrics: MetricLimits, experiment: Experiment, report: Report
     elif experiment.access_logs is None and not report.is_broken(("accessLogs",)):
         report.warning(
             path, "a ramp has no access logs to judge by; add abtest:accessLogs, or say `abtest ramp --logs`"
+        )
+
+
+def _check_min_healthy(experiment: Experiment, report: Report) -> None:
+    """A variant whose targets can never be so many would be refused every gain."""
+    if experiment.control not in experiment.variants:
+        return
+    short = [
+        (most, name)
+        for name, variant in experiment.variants.items()
+        if (most := variant.targets.most) is not None
+        and most < experiment.least_healthy(name)
+        and not report.holds_broken(("variants", name, "targets"))
+    ]
+    if short:
+        most, name = min(short)
+        report.error(
+            ("guardrails", "minHealthy"),
+            f"{experiment.least_healthy(name)} is more than the targets of {name}, at most {most}, so {name} could "
+            f"never gain share; take {most}{' or less' * (most > 1)}",
         )
 
 

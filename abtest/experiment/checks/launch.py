@@ -58,7 +58,8 @@ def check_launch(variant: Variant, launch: Launch, report: Report, path: Path, f
 def _check_scaling(launch: Launch, report: Report, path: Path) -> None:
     """`min` and `max` make it an Auto Scaling group; what else belongs to one, or does not."""
     low, high, requests = launch.min, launch.max, launch.requests_per_target
-    if any(report.is_broken((*path, key)) for key in ("min", "max", "requestsPerTarget")):
+    is_broken = any(report.is_broken((*path, key)) for key in ("min", "max", "requestsPerTarget"))
+    if is_broken or report.has_unknown_key(path):
         return
     if low is None and high is None:
         for field, key in given(launch, Launch(instance_type=launch.instance_type)).items():
@@ -88,6 +89,9 @@ def _check_scaling(launch: Launch, report: Report, path: Path) -> None:
 
 def _check_sample_server(variant: Variant, report: Report, path: Path) -> None:
     """Without ``userDataFile`` the sample model server runs, which knows one port and plain HTTP/1.1."""
+    asked = (("port",), ("protocolVersion",), ("healthCheck", "port"))
+    if any(report.is_broken((*path[:2], *key)) for key in asked):
+        return
     wants = []
     if variant.protocol != "HTTP":
         wants.append(f"protocol {variant.protocol}")

@@ -10,11 +10,12 @@ __all__ = ["check_serving"]
 
 def check_serving(variant: Variant, report: Report, path: Path) -> None:
     targets = variant.targets
-    if variant.target_port == 0 and not targets.is_function and not report.holds_broken((*path, "port")):
+    is_judged = not (report.is_broken((*path, "protocolVersion")) or report.has_unknown_key((*path, "targets")))
+    if variant.target_port == 0 and not targets.is_function and is_judged:
         why = "give the port that the model server listens on, or serving"
         if variant.serving is not None:
             why = f"for {variant.serving} no port of gRPC is documented, so give the one that it listens on"
-        report.error((*path, "port"), f"missing; {why}")
+        report.missing((*path, "port"), why)
     if variant.serving is None:
         return
     if targets.launch is not None and targets.launch.user_data_file is None:

@@ -35,7 +35,7 @@ def check_variants(experiment: Experiment, report: Report, folder: FilePath, reg
             )
         check_serving(variant, report, path)
         if variant.targets.lambda_arn is not None:
-            check_function(experiment, variant, variant.targets.lambda_arn, report, path, region)
+            check_function(variant, variant.targets.lambda_arn, report, path, region)
         _check_health(variant, report, (*path, "healthCheck"))
         _check_protocol(experiment, variant, report, path)
         _check_slow_start(variant, report, path)
@@ -66,6 +66,7 @@ def _check_health(variant: Variant, report: Report, path: Path) -> None:
     if (
         health.matcher is not None
         and not report.is_broken((*path, "matcher"))
+        and not report.is_broken((*path[:2], "protocolVersion"))
         and not isinstance(health.matcher, Secret)
     ):
         limit = limits.GRPC_MATCHER if variant.protocol_version == "GRPC" else limits.HTTP_MATCHER
@@ -110,19 +111,12 @@ def _check_anomaly_mitigation(variant: Variant, report: Report, path: Path) -> N
             f"needs loadBalancing: weighted_random, this variant has {variant.load_balancing} "
             "(API TargetGroupAttribute)",
         )
-    elif variant.anomaly_mitigation and 0 < (count := _count(variant.targets)) < limits.ANOMALY_TARGETS:
+    elif variant.anomaly_mitigation and 0 < (count := variant.targets.most or 0) < limits.ANOMALY_TARGETS:
         report.warning(
             (*path, "anomalyMitigation"),
             f"does nothing for {count} target{'s' * (count != 1)}: anomalies are looked for among "
             f"{limits.ANOMALY_TARGETS} healthy ones or more (ALB guide load-balancer-target-groups)",
         )
-
-
-def _count(targets: Targets) -> int:
-    """How many targets the config names; 0 where somebody else says how many there are."""
-    if targets.launch is not None and not targets.launch.scales:
-        return targets.launch.count
-    return len(targets.instance_ids or targets.ip_addresses or ())
 
 
 def _check_targets(experiment: Experiment, variant: Variant, report: Report, path: Path, folder: FilePath) -> None:
