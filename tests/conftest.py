@@ -28,6 +28,10 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    gc.unfreeze()  # or DuckDB's bindings would take what is left for leaks
+
+
 @pytest.fixture(autouse=True)
 def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands and configs without a folder mean this project's."""
