@@ -123,6 +123,10 @@ def test_what_names_a_place_or_a_number_of_tokens_does_not_look_like_a_secret(na
     assert problems(service(environment={name: "x"})) == []
 
 
+def test_a_path_is_no_secret_whatever_its_variable_is_called() -> None:
+    assert problems(service(environment={"GOOGLE_APPLICATION_CREDENTIALS": "/etc/gcp/key.json"})) == []
+
+
 def test_a_name_is_either_a_variable_or_a_secret() -> None:
     assert errors(service(environment={"TOKEN": "x"}, secrets={"TOKEN": ARN})) == [
         f"{AT}.environment.TOKEN: stands in secrets too; take one of the two out (ECS guide, specifying sensitive data)"

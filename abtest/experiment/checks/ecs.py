@@ -99,7 +99,7 @@ def _check_variables(service: Ecs, report: Report, path: Path) -> None:
                 "is encrypted here, but would stand in the clear in the task definition; put the value into Secrets "
                 "Manager or the Parameter Store, and its ARN into secrets",
             )
-        elif value and _LIKE_A_SECRET.search(name) and not _LIKE_A_PLACE.search(name):
+        elif value and not value.startswith("/") and _LIKE_A_SECRET.search(name) and not _LIKE_A_PLACE.search(name):
             report.warning(
                 where,
                 "looks like a secret, and would stand in the clear in the task definition; put the value into Secrets "
