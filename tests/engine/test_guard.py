@@ -79,7 +79,7 @@ def test_a_new_rule_is_compared_with_the_split_that_its_requests_left(guarded: E
 
 def test_a_group_with_share_is_not_replaced_nor_is_another_made(guarded: Engine) -> None:
     config = changed(GUARDED, variants__b__port=9090)
-    words = "b has 100 % of clients, and its target group would be replaced"
+    words = "b has 100 % of clients on rule to-b, and its target group would be replaced"
     refused(guarded.preview(config), words)
     refused(guarded.up(config), words)
     back = guarded.up(GUARDED).succeeded()  # takes back what the engine made besides
