@@ -28,12 +28,12 @@ def create_what_it_names(cloud: Cloud, config: dict[str, Any]) -> None:
             return [{"ResourceType": kind, "Tags": [{"Key": k, "Value": v} for k, v in values.items()]}]
 
         vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16", TagSpecifications=tags("vpc", network["vpcTags"]))["Vpc"]["VpcId"]
-        for n, zone in enumerate("ab"):
+        for n, (key, zone) in enumerate((key, zone) for key in ("subnetTags", "targetSubnetTags") for zone in "ab"):
             ec2.create_subnet(
                 VpcId=vpc,
                 CidrBlock=f"10.0.{n}.0/24",
                 AvailabilityZone=f"us-east-1{zone}",
-                TagSpecifications=tags("subnet", network["subnetTags"]),
+                TagSpecifications=tags("subnet", network[key]),
             )
     with cloud.client("route53") as route53:
         route53.create_hosted_zone(Name=config["dns"]["zone"], CallerReference="tests")
