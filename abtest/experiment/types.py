@@ -765,6 +765,10 @@ class Experiment(Section, frozen=True, kw_only=True):
             return "live"
         return "warm" if weights else "off"
 
+    def is_forwarded(self, variant: str) -> bool:
+        """Whether something forwards to it; what a rollback took out, and holds, counts as if it did."""
+        return self.state(variant) != "off" or variant in self.held or self.override is not None
+
     @property
     def override_priorities(self) -> Mapping[str, int]:
         """Variant -> priority of the rule that forces it; empty without an override."""

@@ -14,6 +14,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import pulumi
@@ -257,9 +258,14 @@ class Guard:
         from abtest.rollout.engine import EngineError
 
         try:
-            return self._engine().outputs()
+            return self._exports
         except EngineError as error:
             raise GuardError(f"the guard cannot tell {what}: {error}") from error
+
+    @cached_property
+    def _exports(self) -> Mapping[str, Any]:
+        """Asked once: they are those of the last update for as long as this one runs."""
+        return self._engine().outputs()
 
     def _engine(self) -> Engine:
         """The stack that is being updated, by its full name: the user's own organization need not be its."""

@@ -111,7 +111,7 @@ def scale_by_requests(
     """
     for name, variant in variants.items():
         launch, group = experiment.variants[name].targets.launch, variant.autoscaling_group
-        is_used = experiment.state(name) != "off" or name in experiment.held or experiment.override is not None
+        is_used = experiment.is_forwarded(name)
         if launch is not None and launch.requests_per_target is not None and group is not None and is_used:
             aws.autoscaling.Policy(
                 f"abtest-{name}",

@@ -33,13 +33,16 @@ def build(experiment: Experiment, surroundings: Surroundings, hooks: Hooks | Non
     exports: dict[str, Any] = {}
     network = None
     place: Own | FoundListener
+    bucket: pulumi.Input[str] | None
     if listener is None:
         network = Network(NAME, experiment, surroundings)
-        front, place = _own(experiment, surroundings, network, exports)
+        front, place, bucket = _own(experiment, surroundings, network)
     else:
         front, place = Front.of(listener.load_balancer, listener.load_balancer.ip_address_type), listener
-        if experiment.access_logs is not None:  # its owner writes them; here it is only said where
-            exports["access_logs_bucket"] = experiment.access_logs.bucket
+        logs = experiment.access_logs
+        bucket = logs.bucket if logs is not None else None  # where its owner has them written
+    if bucket is not None:
+        exports["access_logs_bucket"] = bucket
     variants = {name: Variant(name, experiment, surroundings, network, of_variants) for name in experiment.variants}
     routing = Routing(NAME, experiment, place, variants, forwarded)
     scaled = {name: v.autoscaling_group for name, v in variants.items() if v.autoscaling_group is not None}
@@ -90,17 +93,15 @@ def build(experiment: Experiment, surroundings: Surroundings, hooks: Hooks | Non
 
 
 def _own(
-    experiment: Experiment, surroundings: Surroundings, network: Network, exports: dict[str, Any]
-) -> tuple[Front, Own]:
-    """A load balancer of the stack's own."""
-    access_logs = None
-    if experiment.access_logs is not None:
-        access_logs = AccessLogs(NAME, experiment.access_logs, experiment, network)
-        exports["access_logs_bucket"] = access_logs.bucket
+    experiment: Experiment, surroundings: Surroundings, network: Network
+) -> tuple[Front, Own, pulumi.Input[str] | None]:
+    """A load balancer of the stack's own, and the bucket of its access logs, if it has any."""
+    logs = experiment.access_logs
+    access_logs = AccessLogs(NAME, logs, experiment, network) if logs is not None else None
     balancer = LoadBalancer(NAME, experiment, surroundings, network, access_logs).load_balancer
-    return Front.of(balancer, experiment.network.ip_address_type), Own(
-        load_balancer_arn=balancer.arn, ways=[*network.ingress, *network.egress]
-    )
+    front = Front.of(balancer, experiment.network.ip_address_type)
+    own = Own(load_balancer_arn=balancer.arn, ways=[*network.ingress, *network.egress])
+    return front, own, access_logs.bucket if access_logs is not None else None
 
 
 def _host(experiment: Experiment) -> str | None:

@@ -33,8 +33,7 @@ def check_ecs(experiment: Experiment, report: Report, region: str | None) -> Non
 
 def _check_forward(experiment: Experiment, name: str, report: Report) -> None:
     """A rollback takes a variant out of the split, and holds it: its service is there, and stays."""
-    is_forced = experiment.override is not None
-    if experiment.state(name) == "off" and not is_forced and name not in experiment.held:
+    if not experiment.is_forwarded(name):
         report.error(
             ("variants", name, "targets", "ecs"),
             "nothing forwards to it, but ECS makes a service only behind a target group that a listener uses "
@@ -133,8 +132,8 @@ def _check_policies(arns: Sequence[str], report: Report, path: Path) -> None:
 def _check_way_out(experiment: Experiment, service: Ecs, report: Report, path: Path) -> None:
     """The subnets of a load balancer that faces the internet are public: out of them leads a public address alone."""
     network = experiment.network
-    elsewhere = network.target_subnet_ids is not None or network.target_subnet_tags is not None
-    if not (service.public_ip or network.internal or elsewhere or experiment.listener.arn):
+    is_apart = network.target_subnet_ids is not None or network.target_subnet_tags is not None
+    if not (service.public_ip or network.internal or is_apart or experiment.listener.arn):
         report.warning(
             path,
             "false, but in the load balancer's public subnets a task needs an address to fetch its image. Say true, or "
