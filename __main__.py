@@ -1,10 +1,5 @@
-"""The Pulumi program: load the stack's config, look up what exists, build the rest, export."""
+"""The Pulumi program of this project; abtest/program.py says what it does."""
 
-import pulumi
+from abtest.program import run
 
-from abtest.rollout.guard import guard
-from abtest.stack import build, load_experiment, look_up
-
-experiment, source = load_experiment()
-for name, value in build(experiment, look_up(experiment, source), guard(experiment, source)).items():
-    pulumi.export(name, value)
+run()

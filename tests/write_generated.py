@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from abtest.experiment.schema import reference, schema
+from abtest.experiment.schema import one_line, reference, schema
 from abtest.experiment.serving import PRESETS
 from abtest.readout.readout import Readout
 from abtest.rollout.ramp import Event
@@ -28,7 +28,7 @@ def printed_schema(name: str) -> dict[str, Any]:
     """JSON Schema 2020-12 of what a command prints."""
     made = json.loads(json.dumps(msgspec.json.schema(PRINTED[name])))  # a default may be a tuple
     for definition in made["$defs"].values():
-        definition["description"] = " ".join(definition.get("description", "").replace("``", "`").split())
+        definition["description"] = one_line(definition.get("description"))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
 
 

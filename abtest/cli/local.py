@@ -137,7 +137,10 @@ def _followed(stack: str) -> Stamps:
     try:
         from abtest.local.serve import stamps
     except ModuleNotFoundError as error:
-        raise Failure(f"error: {error.name} is missing: pip install -r requirements-dev.txt") from None
+        raise Failure(
+            f"error: `abtest local` needs {error.name}, which is not installed; run `make local` in a clone, or "
+            "pip install 'abtest[local]'"
+        ) from None
     try:
         file, project = stack_file(stack)
     except ConfigError as error:

@@ -13,12 +13,14 @@ from abtest.experiment.problems import NAMESPACE
 from abtest.experiment.type_tree import experiment_type, unwrapped
 from abtest.experiment.types import Experiment
 
-__all__ = ["reference", "schema"]
+__all__ = ["one_line", "reference", "schema"]
 
 
 def schema() -> dict[str, Any]:
     """JSON Schema 2020-12 of a stack file, for editors. ``abtest check`` knows more: what holds between the keys."""
     definitions = msgspec.json.schema(Experiment)["$defs"]
+    for definition in definitions.values():
+        definition["description"] = one_line(definition.get("description"))
     top = experiment_type()
     for kind in (top, *(section for _, section in _sections(top, ""))):
         for field in kind.fields:  # msgspec gives a section that may be left out no description
@@ -40,6 +42,11 @@ def schema() -> dict[str, Any]:
         },
         "$defs": {name: _without_null(definition) for name, definition in sorted(definitions.items())},
     }
+
+
+def one_line(docstring: str | None) -> str:
+    """A docstring as a description. Versions of msgspec differ in how they indent one."""
+    return " ".join((docstring or "").replace("``", "`").split())
 
 
 def _or_text(node: dict[str, Any]) -> dict[str, Any]:
@@ -72,14 +79,10 @@ def reference() -> str:
     kind = experiment_type()
     parts = [_table(f"{NAMESPACE}:", kind)]
     parts += [
-        f"**`{NAMESPACE}:{path}`** {_first_line(section.cls)}\n\n{_table('', section)}"
+        f"**`{NAMESPACE}:{path}`** {one_line(section.cls.__doc__)}\n\n{_table('', section)}"
         for path, section in _sections(kind, "")
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _first_line(cls: type) -> str:
-    return " ".join((cls.__doc__ or "").split())
 
 
 def _sections(kind: inspect.StructType, path: str) -> Iterator[tuple[str, inspect.StructType]]:

@@ -1,4 +1,4 @@
-"""The unchanged ``__main__.py`` under Pulumi's mocks: every resource and look-up goes to the embedded AWS."""
+"""The unchanged Pulumi program under Pulumi's mocks: every resource and look-up goes to the embedded AWS."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from abtest.experiment import ConfigError, Source
 from abtest.local.clients import Clients, Inputs, UntranslatableError
 from abtest.local.look_ups import LOOK_UPS, LookUpError
 from abtest.local.resources import CREATE, RegexConditions, create
+from abtest.program import run
 
 __all__ = ["DeployError", "EmbeddedAws", "Monitor", "Resource", "plain", "run_program"]
 
@@ -166,9 +167,11 @@ def _run_in_context(source: Source, monitor: Monitor) -> None:
 
 
 def _program(folder: Path) -> None:
-    if not (folder / "__main__.py").is_file():
-        raise DeployError(f"there is no program: {folder / '__main__.py'} is missing")
-    runpy.run_path(str(folder), run_name="__main__")
+    """Run the folder's own program, or else the packaged one, which an installed abtest brings."""
+    if (folder / "__main__.py").is_file():
+        runpy.run_path(str(folder), run_name="__main__")
+    else:
+        run()
 
 
 def _settings(source: Source, monitor: Monitor) -> settings.Settings:

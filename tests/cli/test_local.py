@@ -241,7 +241,11 @@ def test_a_broken_config_deploys_nothing_and_lists_every_problem(
 def test_without_moto_it_says_what_to_install() -> None:
     program = "import sys; sys.modules['moto'] = None; from abtest.cli import run; sys.exit(run(['local']))"
     ran = run_python("-c", program)
-    assert (ran.code, ran.err) == (1, "error: moto is missing: pip install -r requirements-dev.txt\n")
+    assert (ran.code, ran.err) == (
+        1,
+        "error: `abtest local` needs moto, which is not installed; run `make local` in a clone, or "
+        "pip install 'abtest[local]'\n",
+    )
 
 
 def test_what_a_config_says_is_shown_as_it_is(capsys: Capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
