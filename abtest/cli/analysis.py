@@ -92,9 +92,9 @@ def verdict(readout: Readout, variant: str, routes: Collection[str], limits: Map
     judged = [route for route in readout.routes if route.name in routes and route.control == readout.control]
     effects = [(route, each) for route in judged for each in route.effects if each.variant == variant]
     for route, each in effects:
-        limit = 100 * limits[each.metric]
+        limit = limits[each.metric]
         if each.at_least is not None and each.at_least > limit:
-            return Verdict("fail", f"{route.name}: {_words(each)}; the limit is {limit:g} points")
+            return Verdict("fail", f"{route.name}: {_words(each)}; the limit is {100 * limit:g} points")
     compared = [each for _, each in effects if each.difference is not None and each.verdict != "no verdict"]
     if not compared:
         names = [route.name for route in judged]

@@ -127,7 +127,7 @@ def commit(file: StackFile, message: str) -> None:
 class Interrupts:
     """Ctrl-C, and the end that CI sends, as something to look at between two steps: no update is torn apart.
 
-    ``is_final`` is a second one: hold, and ask nothing.
+    ``is_final`` is a second one: pause, and ask nothing.
     """
 
     def __init__(self) -> None:

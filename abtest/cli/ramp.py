@@ -34,13 +34,13 @@ from abtest.rollout.schedule import Plan, check_step, schedule, seconds, short, 
 from abtest.rollout.session import AwsError
 from abtest.rollout.stack_file import StackFile
 from abtest.rollout.watch import look
-from abtest.rollout.weights import check_variant, share_of
+from abtest.rollout.weights import Share, check_variant, share_of
 from abtest.routing import percent, shares_of
 
 __all__ = ["Asked", "ramp", "ramp_options", "run_ramp"]
 
 #: How often a rollback is tried before a person is needed, and the seconds in between.
-TRIES, PAUSE = 3, 5
+TRIES, WAIT = 3, 5
 
 #: Seconds between two deliveries of access logs (ALB guide, "Access logs").
 DELIVERY = 300
@@ -58,7 +58,7 @@ def ramp_options(command: Callable[..., int]) -> Callable[..., int]:
             metavar="PATH|s3://BUCKET[/PREFIX]",
             help="Access logs to judge by (abtest:guardrails.metrics).  [default: the stack's abtest:accessLogs]",
         ),
-        click.option("--on-breach", type=click.Choice(["rollback", "hold"]), default="rollback", show_default=True),
+        click.option("--on-breach", type=click.Choice(["rollback", "pause"]), default="rollback", show_default=True),
         click.option("--yes", "-y", is_flag=True, help="Do not ask."),
         click.option("--json", "as_json", is_flag=True, help="Say what happens as JSON lines."),
     ):
@@ -78,11 +78,11 @@ def ramp(variant: str, to: str | None, listed: str | None, **options: str | bool
 
     Each step is a shift, and is then watched for the bake time: the main split as the load balancer has it, healthy
     targets (abtest:guardrails.minHealthy), CloudWatch alarms, and access logs (abtest:guardrails.metrics). On a breach
-    all traffic goes back to the control (--on-breach rollback), or everything stays as it is (hold). Ctrl-C holds or
-    rolls back, as you choose; a second one holds. However it ended: the same command goes on where it stands, and
-    `abtest rollback` takes it back.
+    all traffic goes back to the control (--on-breach rollback), or the ramp pauses and the traffic stays as it is
+    (pause). Ctrl-C pauses or rolls back, as you choose; a second one pauses. However it ended: the same command goes on
+    where it stands, and `abtest rollback` takes it back.
 
-    Exit codes: 0 done, 1 an error, 3 a guardrail is broken and the traffic holds, 5 aborted or rolled back.
+    Exit codes: 0 done, 1 an error, 3 a guardrail is broken and the ramp paused, 5 aborted or rolled back.
     """
     if (to is None) == (listed is None):
         raise click.UsageError("give either --to or --schedule")
@@ -132,7 +132,7 @@ def run_ramp(asked: Asked) -> int:
         check_variant(asked.variant, file.experiment.variants)
         if asked.variant == file.experiment.control and asked.on_breach == "rollback":
             raise ValueError(
-                f"{asked.variant} is the control, to which a rollback sends all traffic; say --on-breach hold"
+                f"{asked.variant} is the control, to which a rollback sends all traffic; pass --on-breach pause"
             )
         stands = deployed(file)
         live = stands.live(file)
@@ -157,7 +157,7 @@ def run_ramp(asked: Asked) -> int:
                     f"the load balancer delivers logs every {short(DELIVERY)}: a bake of {short(plan.bake_seconds)} "
                     "sees little of its own step in them"
                 )
-            running.event("start", message=_words(plan, first, back if asked.on_breach == "rollback" else "hold"))
+            running.event("start", message=_words(plan, first, back if asked.on_breach == "rollback" else "pause"))
             if not approved("Start?", yes=asked.yes):
                 return 5
             with interrupts:
@@ -213,15 +213,15 @@ def _end(asked: Asked, running: Ramp, outcome: Outcome, *, is_final: bool) -> in
         return 5
     why = f"{outcome.why}\n" if outcome.ended == "interrupted" and outcome.why else ""
     again = "the traffic stays as it is; the same command goes on, abtest rollback takes it back"
-    running.event("held", message=f"{why}{again}")
+    running.event("paused", message=f"{why}{again}")
     return 5 if outcome.ended == "interrupted" else 3
 
 
 def _asked_back() -> bool:
-    """Whether to roll back after Ctrl-C; another one holds."""
+    """Whether to roll back after Ctrl-C; another one pauses."""
     try:
-        answers = click.Choice(["h", "hold", "r", "rollback"])
-        answer = click.prompt("[h]old or [r]oll back?", type=answers, default="hold", show_choices=False)
+        answers = click.Choice(["p", "pause", "r", "rollback"])
+        answer = click.prompt("[p]ause or [r]oll back?", type=answers, default="pause", show_choices=False)
     except click.Abort:
         return False
     return answer in {"r", "rollback"}
@@ -241,7 +241,7 @@ def _back(asked: Asked, running: Ramp) -> None:
                 if not left:
                     raise MoveError(f"THE ROLLBACK FAILED, run it again (abtest rollback): {error}") from None
                 running.say(f"the rollback failed, it is tried again: {error}")
-                interrupts.wait(PAUSE)
+                interrupts.wait(WAIT)
     running.event("rolled back", message=f"the load balancer sends new clients to {live.table.split.action}")
     if not asked.as_json:
         show_rollback(plan, file)
@@ -277,13 +277,13 @@ class _Display:
 
 
 def _line(event: Event) -> str:
-    step = f"step {event.step}/{event.steps}"
+    step, share = f"step {event.step}/{event.steps}", event.share or Share()
     if event.kind == "look":
         return ", ".join(
             [
                 step,
-                f"set {_share(event.set)}",
-                f"actual {_share(event.actual)}",
+                f"set {_share(share.set)}",
+                f"actual {_share(share.actual)}",
                 f"baking {_clock(event.left_seconds)} left",
                 f"healthy {event.healthy}/{event.targets}",
                 _alarms(event.alarms or {}),
@@ -291,14 +291,14 @@ def _line(event: Event) -> str:
             ]
         )
     if event.kind == "shifting":
-        return f"{step}: shifting {event.variant} to {_share(event.set)}"
+        return f"{step}: shifting {event.variant} to {_share(share.set)}"
     if event.kind == "shifted":
-        return f"{step}: the load balancer gives {event.variant} {_share(event.actual)}"
+        return f"{step}: the load balancer gives {event.variant} {_share(share.actual)}"
     said = {
         "blind": f"{step}, cannot look: ",
         "breach": "breach: ",
         "refused": "refused: ",
-        "held": "held: ",
+        "paused": "paused: ",
         "rolled back": "rolled back: ",
     }
     return f"{said.get(event.kind, '')}{event.message}"

@@ -46,7 +46,7 @@ def rollback(stack: str, *, everywhere: bool, yes: bool) -> int:
         after = plan.edited(file)
         show_effect(now, after.experiment)
         if mended:
-            tell("abtest:guardrails.override is over, and is taken out")
+            tell("abtest:guardrails.suspend is over, and is removed")
         for line in besides(file.experiment, live):
             tell(f"waits for the next pulumi up: {line}")
         if not approved("Roll back?", yes=yes):

@@ -146,8 +146,8 @@ def _table(found: Status) -> Table:
             f"{each.name} (control)" if each.is_control else each.name,
             f"{each.state}, held" if each.held else each.state,
             _weights(each),
-            _percent(each.set.share) if each.set else "-",
-            _percent(each.actual.share) if each.actual else "-",
+            _percent(each.share.set),
+            _percent(each.share.actual),
             "-" if each.targets is None else f"{each.healthy}/{each.targets}",
             _counted(alarms),
         )
@@ -156,7 +156,7 @@ def _table(found: Status) -> Table:
 
 def _weights(each: VariantStatus) -> str:
     """The weight, or both where the load balancer has another than the stack file."""
-    said, there = (given.weight if given else "-" for given in (each.set, each.actual))
+    said, there = ("-" if weight is None else weight for weight in (each.weight.set, each.weight.actual))
     return str(said) if said == there else f"{said}, actual {there}"
 
 
@@ -165,8 +165,8 @@ def _counted(alarms: Iterable[Alarm] | None) -> str:
     return ", ".join(f"{count} {'no data' if s == 'INSUFFICIENT_DATA' else s}" for s, count in states.items()) or "-"
 
 
-def _percent(share: float) -> str:
-    return f"{f'{share * 100:.2f}'.rstrip('0').rstrip('.')} %"
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{f'{share * 100:.2f}'.rstrip('0').rstrip('.')} %"
 
 
 def _lines(found: Status) -> Iterator[Text]:

@@ -103,7 +103,9 @@ class Report(Struct):
     def unknown_key(self, path: Path, name: str, known: Iterable[str], homes: Sequence[str] = ()) -> None:
         """A key that the mapping at ``path`` does not have; ``homes`` are the paths of mappings that do."""
         remedy = nearest(name, known)
-        if name == NAMESPACE and not path:
+        if (path, name) == (("guardrails",), "override"):  # a key of the top level, which does something else
+            remedy = "did you mean suspend?"
+        elif name == NAMESPACE and not path:
             remedy = f"keys are written {NAMESPACE}:weights, not as a mapping below {NAMESPACE}"
         elif homes and not remedy.startswith("did"):
             remedy = f"it belongs to {' or '.join(home or 'the top level' for home in homes)}"

@@ -24,7 +24,7 @@ __all__ = [
     "Ecs",
     "Experiment",
     "Guardrails",
-    "GuardrailsOverride",
+    "GuardrailsSuspension",
     "HealthCheck",
     "Launch",
     "Listener",
@@ -595,8 +595,8 @@ class Dns(Section, frozen=True, kw_only=True):
     ) = None
 
 
-class GuardrailsOverride(Section, frozen=True, kw_only=True):
-    """For emergencies: no guardrail holds until a point in time."""
+class GuardrailsSuspension(Section, frozen=True, kw_only=True):
+    """For emergencies: suspends all guardrails until a point in time."""
 
     reason: Annotated[str, limits.REASON.meta("Why, for whoever reads the file later; it is exported.")]
     until: Annotated[str, limits.INSTANT.meta("Until when, at most 24 hours ahead.")]
@@ -636,7 +636,7 @@ class Guardrails(Section, frozen=True, kw_only=True):
         Meta(description="A variant but the control gains no share while one of its CloudWatch alarms is in ALARM."),
     ] = True
     metrics: Annotated[MetricLimits, Meta(description="Limits of a ramp, judged by access logs.")] | None = None
-    override: Annotated[GuardrailsOverride, Meta(description="Switches the guardrails off for a while.")] | None = None
+    suspend: Annotated[GuardrailsSuspension, Meta(description="Suspends the guardrails for a while.")] | None = None
 
 
 class Alarms(Section, frozen=True, kw_only=True):

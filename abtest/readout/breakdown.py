@@ -17,7 +17,7 @@ By = Literal["route", "hour", "status", "path"]
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """``share`` is the part of the variant's requests that these are, in percent; ``error_rate`` is in percent too."""
+    """``share`` is the part of the variant's requests that these are, 0 to 1; ``error_rate`` is a share too."""
 
     key: str
     variant: str
@@ -51,7 +51,7 @@ def _counted(table: Table, key: Callable[[str | None, int], str], *, errors: boo
             variant=variant,
             requests=count,
             share=share,
-            error_rate=100 * failed[name, variant] / count if errors else None,
+            error_rate=failed[name, variant] / count if errors else None,
         )
         for (name, variant), count, share in _with_share(dict(sorted(requests.items())))
     )
@@ -72,7 +72,7 @@ def _summed(cells: Iterable[tuple[tuple[str, str], Mapping[str, Sums]]]) -> tupl
             variant=cell[1],
             requests=count,
             share=share,
-            error_rate=_mean(found[cell][ERRORS], 100),
+            error_rate=_mean(found[cell][ERRORS], 1),
             mean_ms=_mean(found[cell].get(LATENCY), 1000),
         )
         for cell, count, share in _with_share(requests)
@@ -80,13 +80,13 @@ def _summed(cells: Iterable[tuple[tuple[str, str], Mapping[str, Sums]]]) -> tupl
 
 
 def _with_share(requests: Mapping[tuple[str, str], int]) -> Iterator[tuple[tuple[str, str], int, float]]:
-    """Cell, requests, and the percent of its variant's that these are."""
+    """Cell, requests, and the share of its variant's that these are."""
     totals: Counter[str] = Counter()
     for (_, variant), count in requests.items():
         totals[variant] += count
     for cell, count in requests.items():
         if count:
-            yield cell, count, 100 * count / totals[cell[1]]
+            yield cell, count, count / totals[cell[1]]
 
 
 def _mean(sums: Sums | None, factor: float) -> float | None:

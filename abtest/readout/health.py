@@ -45,16 +45,16 @@ class SplitCheck:
     is_off: bool = False
     text: str
 
-    def asked(self, variant: str) -> float | None:
-        return _percent(self.expected, variant)
+    def set_share(self, variant: str) -> float | None:
+        return _share(self.expected, variant)
 
-    def got(self, variant: str) -> float | None:
-        return _percent(self.seen, variant)
+    def seen_share(self, variant: str) -> float | None:
+        return _share(self.seen, variant)
 
 
-def _percent(counts: Mapping[str, float], variant: str) -> float | None:
+def _share(counts: Mapping[str, float], variant: str) -> float | None:
     total = sum(counts.values())
-    return 100 * counts.get(variant, 0) / total if total else None
+    return counts.get(variant, 0) / total if total else None
 
 
 def has_clients(table: Table) -> bool:

@@ -17,7 +17,7 @@ __all__ = ["Point", "Shares", "differences", "shares", "units_per_hour"]
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """The difference of all requests up to ``time``, in the metric's unit, and its always-valid interval."""
+    """The difference of all requests up to ``time``, in the effect's ``unit``, and its always-valid interval."""
 
     time: datetime
     difference: float
@@ -27,12 +27,12 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Shares:
-    """Of the requests of a step, 0 to 1; ``asked`` is of new clients."""
+    """Of a step, by variant, 0 to 1: ``set`` of new clients, ``seen`` of the requests."""
 
     start: datetime
     end: datetime
     requests: int
-    asked: Mapping[str, float]
+    set: Mapping[str, float]
     seen: Mapping[str, float]
 
 
@@ -47,10 +47,10 @@ def differences(
         pairs = [(each.get(control, Sums()), each.get(variant, Sums())) for each in so_far.values()]
         seen = compare(metric, control, variant, pairs, design)
         if seen.difference and seen.always:
-            low, high = (bound * metric.factor for bound in seen.always)
+            low, high = map(metric.in_json, seen.always)
             yield Point(
                 time=_end(table, question, number, start),
-                difference=seen.difference.value * metric.factor,
+                difference=metric.in_json(seen.difference.value),
                 low=low,
                 high=high,
             )
@@ -67,7 +67,7 @@ def shares(table: Table, question: Question, route: str) -> Iterator[Shares]:
                 start=max(start, period.start),
                 end=_end(table, question, number, start),
                 requests=round(total),
-                asked={name: weight / sum(weights.values()) for name, weight in weights.items()},
+                set={name: weight / sum(weights.values()) for name, weight in weights.items()},
                 seen={name: requests.get(name, 0) / total for name in {**weights, **requests}},
             )
 

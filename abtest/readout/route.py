@@ -32,7 +32,7 @@ from abtest.readout.statistics.metrics import number
 from abtest.readout.sums import Sums
 from abtest.readout.table import ERRORS, POSITIONS, Latencies, Table
 
-__all__ = ["Conclusion", "Effect", "Look", "Mean", "Quantile", "RouteReadout", "VariantReadout"]
+__all__ = ["Conclusion", "Effect", "Look", "Mean", "Quantile", "RouteReadout", "SeenShare", "VariantReadout"]
 
 #: Where the curve of a variant's latencies is drawn.
 _CURVE = (*(n / 100 for n in range(1, 100)), 0.995, 0.999)
@@ -64,7 +64,7 @@ class Quantile:
 
 @dataclass(frozen=True, kw_only=True)
 class Mean:
-    """Of all requests, in ``unit``; None without one. ``text`` is the same for people."""
+    """Of all requests, in ``unit``; ``share`` is 0 to 1. None without requests. ``text`` is the same for people."""
 
     metric: str
     label: str
@@ -74,17 +74,26 @@ class Mean:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SeenShare:
+    """A variant's share, 0 to 1: ``set`` of new clients, ``seen`` of those or of the requests that were counted; None
+    where it isn't known.
+    """
+
+    set: float | None
+    seen: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class VariantReadout:
-    """What a variant was asked to get, got and did on a route. Shares are in percent. ``clients`` are those of the
-    period that had most: others may be the same again; None where the source knows none.
+    """What a variant was set to get, got and did on a route. ``clients`` are those of the period that had most: others
+    may be the same again; None where the source knows none.
 
     ``latency_curve`` is the part of the answers, 0 to 1, and the milliseconds within which they came.
     """
 
     name: str
     is_control: bool
-    asked: float | None
-    seen: float | None
+    share: SeenShare
     requests: int
     clients: int | None
     means: tuple[Mean, ...]
@@ -94,7 +103,8 @@ class VariantReadout:
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """A variant against the control in one metric. Figures are in ``unit``, and None where there is no data.
+    """A variant against the control in one metric. Figures are in ``unit``, and None where there is no data;
+    ``share`` is 0 to 1.
 
     ``always_valid`` holds at every look and for all effects of the report together: ``verdict`` is its.
     ``single_look`` is the usual 95 % interval, of this effect alone, for a look at a time that was planned.
@@ -196,8 +206,7 @@ class Look:
         return VariantReadout(
             name=name,
             is_control=name == self.variants[0],
-            asked=check.asked(name),
-            seen=check.got(name),
+            share=SeenShare(set=check.set_share(name), seen=check.seen_share(name)),
             requests=round(sum(sums.n for sums in requests)),
             clients=max((sums.units for sums in requests), default=0) if has_clients(self.table) else None,
             means=tuple(_mean(each, [cell[each.name] for cell in cells if each.name in cell]) for each in self.metrics),
@@ -213,7 +222,7 @@ class Look:
         start = Effect(
             metric=metric.name,
             label=metric.label,
-            unit=metric.unit,
+            unit=metric.json_unit,
             better=metric.better,
             variant=seen.variant,
             verdict="no verdict" if is_off else seen.verdict,
@@ -224,15 +233,15 @@ class Look:
             return start
         return replace(
             start,
-            control_value=found.control * metric.factor,
-            variant_value=found.variant * metric.factor,
-            difference=found.value * metric.factor,
+            control_value=metric.in_json(found.control),
+            variant_value=metric.in_json(found.variant),
+            difference=metric.in_json(found.value),
             difference_text=size(seen),
-            always_valid=_times(seen.always, metric.factor),
+            always_valid=Interval(*map(metric.in_json, seen.always)),
             always_valid_text=every_look(seen),
-            single_look=_times(seen.fixed, metric.factor),
+            single_look=Interval(*map(metric.in_json, seen.fixed)),
             single_look_text=single_look(seen),
-            at_least=None if seen.at_least is None or is_off else seen.at_least * metric.factor,
+            at_least=None if seen.at_least is None or is_off else metric.in_json(seen.at_least),
             at_least_text=metric.amount(seen.at_least) if seen.at_least and start.verdict == "worse" else "",
             over_time=tuple(
                 differences(self.table, self.question, self.route, metric, seen.control, seen.variant, self.design)
@@ -275,8 +284,8 @@ def _mean(metric: Metric, cells: Sequence[Sums]) -> Mean:
     return Mean(
         metric=metric.name,
         label=metric.label,
-        unit="%" if metric.is_share else metric.unit,
-        value=None if value is None else value * metric.factor,
+        unit=metric.json_unit,
+        value=None if value is None else metric.in_json(value),
         text=_amount(metric, value),
     )
 
@@ -286,10 +295,6 @@ def _amount(metric: Metric, value: float | None) -> str:
     if value is None:
         return "-"
     return f"{number(100 * value)} %" if metric.is_share else metric.amount(value)
-
-
-def _times(interval: Interval, factor: float) -> Interval:
-    return Interval(interval.low * factor, interval.high * factor)
 
 
 def _quantiles(latencies: Latencies) -> Iterator[Quantile]:

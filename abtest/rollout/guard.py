@@ -42,13 +42,13 @@ class GuardError(Exception):
 
 
 def guard(experiment: Experiment, source: Source) -> Guard | None:
-    """The hooks of one run of the program; None while the guardrails are overridden, and where there are none, unless a
+    """The hooks of one run of the program; None while the guardrails are suspended, and where there are none, unless a
     variant is a service: ECS itself sets a limit to what one update can do.
     """
     rails = experiment.guardrails
     if rails is None:
         return Guard(experiment, source) if experiment.services else None
-    return None if rails.override is not None else Guard(experiment, source)
+    return None if rails.suspend is not None else Guard(experiment, source)
 
 
 class Guard:

@@ -19,10 +19,10 @@ from abtest.rollout.schedule import Plan
 from abtest.rollout.session import AwsError
 from abtest.rollout.stack_file import StackFile
 from abtest.rollout.watch import Look, look
-from abtest.rollout.weights import weights_for
+from abtest.rollout.weights import Share, weights_for
 from abtest.routing import percent, shares_of
 
-__all__ = ["Analysis", "Event", "Outcome", "Pauses", "Ramp", "Verdict", "event", "resumed"]
+__all__ = ["Analysis", "Event", "Interruptions", "Outcome", "Ramp", "Verdict", "event", "resumed"]
 
 #: A single look that finds too few healthy targets may be one that came at a bad moment; two in a row are no accident.
 UNHEALTHY_LOOKS = 2
@@ -48,8 +48,7 @@ Analysis = Callable[[], Verdict]
 class Event(Struct, frozen=True, kw_only=True, rename="camel"):
     """What happens in a ramp, a JSON line each; what does not apply is null.
 
-    ``set`` and ``actual`` are shares of new clients, 0 to 1: as the stack file has it, and as the load balancer has
-    it. ``alarms`` maps the names of the variant's and the load balancer's alarms to their states.
+    ``alarms`` maps the names of the variant's and the load balancer's alarms to their states.
     """
 
     time: str
@@ -63,15 +62,14 @@ class Event(Struct, frozen=True, kw_only=True, rename="camel"):
         "breach",
         "refused",
         "rolled back",
-        "held",
+        "paused",
         "stopped",
         "done",
     ]
     variant: str
     step: int = 0
     steps: int = 0
-    set: float | None = None
-    actual: float | None = None
+    share: Share | None = None
     left_seconds: int | None = None
     healthy: int | None = None
     targets: int | None = None
@@ -93,7 +91,7 @@ class Outcome(NamedTuple):
     file: StackFile
 
 
-class Pauses(Protocol):
+class Interruptions(Protocol):
     """Waiting that a person may end."""
 
     @property
@@ -167,7 +165,7 @@ class Ramp:
     first: int
     live: Live
     tell: Callable[[Event], None]
-    pauses: Pauses
+    interrupts: Interruptions
     analysis: Analysis | None = None
     clock: Callable[[], float] = time.monotonic
     step: int = field(init=False, default=0)
@@ -177,7 +175,7 @@ class Ramp:
     def run(self) -> Outcome:
         """Raises MoveError for a step that could not be made."""
         for step in range(self.first, len(self.plan.shares) + 1):
-            if self.pauses.is_interrupted:
+            if self.interrupts.is_interrupted:
                 return self._end("interrupted", "")
             self.step = step
             outcome = self._shift() or self._bake()
@@ -199,19 +197,19 @@ class Ramp:
     def _shift(self) -> Outcome | None:
         share = self.plan.shares[self.step - 1]
         after = self.file.edited({("abtest:weights",): weights_at(self.plan, self.file, self.step)})
-        self.event("shifting", set=float(share))
+        self.event("shifting", share=Share(set=float(share)))
         try:
             self.live = move(self.deployed, self.file, after, self.live, self.plan.message(self.step), self.say)
         except MoveRefusedError as error:
             return self._breach_now() or self._end("refused", str(error))
         except MoveError as error:
-            if self.pauses.is_interrupted:
+            if self.interrupts.is_interrupted:
                 return self._end("interrupted", str(error))
             raise
         self.file = after
         actual = self.live.table.split.action.shares.get(self.plan.variant, Fraction(0))
-        self.event("shifted", set=float(share), actual=float(actual))
-        return self._end("interrupted", "") if self.pauses.is_interrupted else None
+        self.event("shifted", share=Share(set=float(share), actual=float(actual)))
+        return self._end("interrupted", "") if self.interrupts.is_interrupted else None
 
     def _breach_now(self) -> Outcome | None:
         """What the guard refuses because of health or alarms that turned bad is a breach like any other."""
@@ -220,7 +218,7 @@ class Ramp:
                 found = look(self.deployed, self.file, self.plan.variant)
             except AwsError as error:
                 self.event("blind", message=str(error))
-                self.pauses.wait(5)
+                self.interrupts.wait(5)
             else:
                 self._unhealthy = UNHEALTHY_LOOKS
                 breach = self._breach(found)
@@ -239,7 +237,7 @@ class Ramp:
                 self.event("blind", left_seconds=round(left), message=str(error))
                 if started - seen > BLIND_SECONDS:
                     return self._end("stopped", f"nobody could watch it for {BLIND_SECONDS // 60} minutes: {error}")
-                self.pauses.wait(every)
+                self.interrupts.wait(every)
             except MoveError:
                 return self._end(
                     "stopped", f"somebody else moved traffic: no rule forwards to {self.plan.variant} any more"
@@ -248,10 +246,10 @@ class Ramp:
                 outcome = self._judge(found, left)
                 if outcome or (left <= 0 and not self._unhealthy):
                     return outcome
-                self.pauses.wait(min(every, left) if left > 0 else every)
+                self.interrupts.wait(min(every, left) if left > 0 else every)
                 seen = self.clock()
                 left -= min(seen - started, 2 * every)  # a process that was stopped did not watch
-            if self.pauses.is_interrupted:
+            if self.interrupts.is_interrupted:
                 return self._end("interrupted", "")
 
     def _judge(self, found: Look, left: float) -> Outcome | None:
@@ -259,8 +257,9 @@ class Ramp:
         self.is_analysed |= verdict is not None and verdict.says != "no data"
         self.event(
             "look",
-            set=float(self.plan.shares[self.step - 1]),
-            actual=float(found.shares.get(self.plan.variant, 0)),
+            share=Share(
+                set=float(self.plan.shares[self.step - 1]), actual=float(found.shares.get(self.plan.variant, 0))
+            ),
             left_seconds=max(0, round(left)),
             healthy=found.health.healthy,
             targets=found.health.total,

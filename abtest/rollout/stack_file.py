@@ -16,7 +16,7 @@ from abtest.rollout.edit import GONE, EditError, edited
 
 __all__ = ["StackFile"]
 
-_NO_OVERRIDE: Mapping[tuple[str, ...], Any] = {("abtest:guardrails", "override"): GONE}
+_NO_SUSPENSION: Mapping[tuple[str, ...], Any] = {("abtest:guardrails", "suspend"): GONE}
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class StackFile:
 
     @classmethod
     def read_expired(cls, stack: str) -> tuple[Self, Mapping[tuple[str, ...], Any]]:
-        """As ``read``, for a rollback, which an override of the guardrails that is over must not stop; and what to edit
+        """As ``read``, for a rollback, which an expired suspension of the guardrails must not stop; and what to edit
         because of it.
         """
         try:
@@ -46,10 +46,10 @@ class StackFile:
             path, project = stack_file(stack)
             text = read_text(path)
             try:
-                mended = cls._of(path.absolute(), project, edited(text, _NO_OVERRIDE))
+                mended = cls._of(path.absolute(), project, edited(text, _NO_SUSPENSION))
             except (ConfigError, EditError):
                 raise error from None
-            return replace(mended, text=text), _NO_OVERRIDE
+            return replace(mended, text=text), _NO_SUSPENSION
 
     @classmethod
     def _of(cls, path: Path, project: Project, text: str) -> Self:

@@ -18,9 +18,10 @@ from abtest.rollout.engine import Update, newest, updates
 from abtest.rollout.live import Health, Live, health_of, read_live
 from abtest.rollout.schedule import Plan
 from abtest.rollout.session import AwsError, client
+from abtest.rollout.weights import Share
 from abtest.routing import RoutingTable, shares_of
 
-__all__ = ["UPDATES", "Cloud", "Given", "PastMove", "RampStatus", "Status", "VariantStatus", "Word", "status_of"]
+__all__ = ["UPDATES", "Cloud", "PastMove", "RampStatus", "Status", "VariantStatus", "Weight", "Word", "status_of"]
 
 #: How many updates of the history are looked through.
 UPDATES = 20
@@ -35,24 +36,24 @@ class _Output(Struct, frozen=True, kw_only=True, rename="camel"):
     """Printed as JSON: every key is always there, and null where there is nothing."""
 
 
-class Given(_Output, frozen=True, kw_only=True):
-    """A variant's part of the main split; ``share`` is of new clients, 0 to 1."""
+class Weight(_Output, frozen=True, kw_only=True):
+    """A variant's weight: ``set`` in the stack file, ``actual`` at the load balancer; null where it has no part of the
+    main split.
+    """
 
-    weight: int
-    share: float
+    set: int | None
+    actual: int | None
 
 
 class VariantStatus(_Output, frozen=True, kw_only=True):
-    """``state`` is what the load balancer makes of it: live, warm or off. ``set`` is the stack file's, ``actual`` the
-    load balancer's part of the main split, null where it has none.
-    """
+    """``state`` is what the load balancer makes of it: live, warm or off."""
 
     name: str
     is_control: bool
     state: State
     held: bool
-    set: Given | None
-    actual: Given | None
+    weight: Weight
+    share: Share
     healthy: int | None
     targets: int | None
 
@@ -65,7 +66,7 @@ class RampStatus(_Output, frozen=True, kw_only=True):
     variant: str
     step: int
     shares: tuple[float, ...]
-    state: Literal["updating", "baking", "failed", "left"]
+    state: Literal["updating", "baking", "failed", "paused"]
     until: datetime | None
     resume: str
 
@@ -173,7 +174,8 @@ def status_of(
 
 def _variants(experiment: Experiment, cloud: Cloud) -> Iterator[VariantStatus]:
     """Those of the stack file, and those that are deployed besides."""
-    said, live = (_given(weights) for weights in (experiment.weights, cloud.weights))
+    declared, live = experiment.weights, cloud.weights
+    shares = [{name: float(shares_of(weights).get(name, 0)) for name in weights} for weights in (declared, live)]
     for name in sorted({*experiment.variants, *cloud.health, *live}):
         health = cloud.health.get(name)
         yield VariantStatus(
@@ -181,16 +183,11 @@ def _variants(experiment: Experiment, cloud: Cloud) -> Iterator[VariantStatus]:
             is_control=name == experiment.control,
             state=cloud.state(name),
             held=name in {*experiment.held, *cloud.live.held},
-            set=said.get(name),
-            actual=live.get(name),
+            weight=Weight(set=declared.get(name), actual=live.get(name)),
+            share=Share(set=shares[0].get(name), actual=shares[1].get(name)),
             healthy=health.healthy if health else None,
             targets=health.total if health else None,
         )
-
-
-def _given(weights: Mapping[str, int]) -> dict[str, Given]:
-    shares = shares_of(weights)
-    return {name: Given(weight=weight, share=float(shares.get(name, 0))) for name, weight in weights.items()}
 
 
 def _drift(experiment: Experiment, live: Live) -> Iterator[str]:
@@ -262,7 +259,7 @@ def _ramp(history: Sequence[Update], stack: str, now: datetime) -> RampStatus | 
         return None
     plan, step = found
     until = last.ended + timedelta(seconds=plan.bake_seconds) if last.ended and last.succeeded else None
-    state: Literal["updating", "baking", "failed", "left"]
+    state: Literal["updating", "baking", "failed", "paused"]
     if last.result == "in-progress":
         state = "updating"
     elif until is None:
@@ -270,7 +267,7 @@ def _ramp(history: Sequence[Update], stack: str, now: datetime) -> RampStatus | 
     elif now < until + SLACK:
         state = "baking"
     elif step < len(plan.shares):
-        state = "left"
+        state = "paused"
     else:
         return None
     return RampStatus(

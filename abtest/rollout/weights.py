@@ -7,13 +7,24 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from math import lcm
 
+from msgspec import Struct
+
 from abtest.experiment.limits import WEIGHT
 from abtest.experiment.problems import nearest
 from abtest.routing import shares_of
 
-__all__ = ["asked", "check_variant", "share_of", "weights_for"]
+__all__ = ["Share", "asked", "check_variant", "share_of", "weights_for"]
 
 _PERCENT = re.compile(r"(?P<number>-?\d+(\.\d{1,4})?) ?%?")
+
+
+class Share(Struct, frozen=True, kw_only=True):
+    """A variant's share of new clients, 0 to 1: ``set`` in the stack file, ``actual`` at the load balancer; null where
+    it has no part of the main split.
+    """
+
+    set: float | None = None
+    actual: float | None = None
 
 
 def asked(text: str) -> tuple[str, Fraction]:

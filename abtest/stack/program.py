@@ -75,8 +75,8 @@ def build(experiment: Experiment, surroundings: Surroundings, hooks: Hooks | Non
         # A name that no other stack has: the load balancer's, or with somebody else's the stack's own.
         called = f"{pulumi.get_project()}-{pulumi.get_stack()}" if listener else front.name
         exports["dashboard_url"] = Dashboard(NAME, experiment.alarms, front, called, variants).url
-    if experiment.guardrails is not None and (override := experiment.guardrails.override) is not None:
-        exports["guardrails_override"] = {"reason": override.reason, "until": override.until}
+    if experiment.guardrails is not None and (suspension := experiment.guardrails.suspend) is not None:
+        exports["guardrails_suspended"] = {"reason": suspension.reason, "until": suspension.until}
     groups = {name: component.security_group for name, component in variants.items()}
     own = {"load_balancer": network.security_group.id} if network else {}
     return {

@@ -261,14 +261,14 @@ def test_an_older_file_does_not_lose_the_hold_of_another_variant(stand: Stand, c
 EXPIRED = "{reason: night, until: 2020-01-01T00:00:00Z}"
 
 
-def test_an_override_that_is_over_does_not_stand_in_the_way(stand: Stand, capsys: Capsys) -> None:
+def test_an_expired_suspension_does_not_stop_a_rollback(stand: Stand, capsys: Capsys) -> None:
     text = stand.path.read_text()
-    stand.path.write_text(text.replace("minHealthy: 1}", f"minHealthy: 1, override: {EXPIRED}}}"))
+    stand.path.write_text(text.replace("minHealthy: 1}", f"minHealthy: 1, suspend: {EXPIRED}}}"))
     assert run_here(capsys, "shift", "b=5", "--yes").code == 1
     ran = run_here(capsys, "rollback", "--yes")
     assert (ran.code, ran.err) == (0, "")
-    assert "abtest:guardrails.override is over, and is taken out\n" in ran.out
-    assert "override" not in stand.path.read_text()
+    assert "abtest:guardrails.suspend is over, and is removed\n" in ran.out
+    assert "suspend" not in stand.path.read_text()
     assert stand.split == "a 100 %"
 
 
@@ -349,12 +349,12 @@ def test_a_breach_rolls_back_and_ends_with_5(stand: Stand, capsys: Capsys, seen:
     assert stand.live.held == {"b"}
 
 
-def test_a_breach_may_hold_and_ends_with_3(stand: Stand, capsys: Capsys, seen: dict[str, Any]) -> None:
+def test_a_breach_may_pause_and_ends_with_3(stand: Stand, capsys: Capsys, seen: dict[str, Any]) -> None:
     seen["health"] = [Health(2, 2), Health(0, 2)]
-    ran = run_here(capsys, "ramp", "b", "--schedule", "20,30", "--bake", "0s", "--on-breach", "hold", "--yes")
+    ran = run_here(capsys, "ramp", "b", "--schedule", "20,30", "--bake", "0s", "--on-breach", "pause", "--yes")
     assert ran.code == 3
     assert ran.out.splitlines()[-1] == (
-        "held: the traffic stays as it is; the same command goes on, abtest rollback takes it back"
+        "paused: the traffic stays as it is; the same command goes on, abtest rollback takes it back"
     )
     assert stand.split == "a 70 %, b 30 %"
 
@@ -402,7 +402,7 @@ def test_a_rollback_that_never_works_cries(stand: Stand, capsys: Capsys, seen: d
     assert stand.split == "a 80 %, b 20 %"
 
 
-def test_a_rollback_of_a_ramp_takes_out_an_override_that_ran_out(
+def test_a_ramps_rollback_removes_an_expired_suspension(
     stand: Stand, capsys: Capsys, seen: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = stand.path.read_text()
@@ -411,7 +411,7 @@ def test_a_rollback_of_a_ramp_takes_out_an_override_that_ran_out(
 
     def later(*given: Any) -> None:
         now = stand.path.read_text()
-        stand.path.write_text(now.replace("minHealthy: 1}", f"minHealthy: 1, override: {EXPIRED}}}"))
+        stand.path.write_text(now.replace("minHealthy: 1}", f"minHealthy: 1, suspend: {EXPIRED}}}"))
         back(*given)
 
     seen["health"] = [Health(0, 2)]
@@ -451,21 +451,21 @@ def test_a_new_variant_that_is_warm_in_the_file_stays_there(stand: Stand, capsys
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 5), (signal.SIGTERM, 5)])
-def test_an_interrupted_ramp_holds_where_nobody_can_be_asked(
+def test_an_interrupted_ramp_pauses_without_a_terminal(
     stand: Stand, capsys: Capsys, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
 ) -> None:
     monkeypatch.setattr(moves.Interrupts, "wait", lambda *_: os.kill(os.getpid(), number))
     ran = run_here(capsys, "ramp", "b", "--to", "30", "--bake", "1h", "--yes")
     assert ran.code == code
-    assert ran.out.splitlines()[-1].startswith("held: the traffic stays as it is; the same command goes on")
+    assert ran.out.splitlines()[-1].startswith("paused: the traffic stays as it is; the same command goes on")
     assert stand.split == "a 80 %, b 20 %"
 
 
 @pytest.mark.parametrize(
     ("answer", "split"),
-    [("hold", "a 80 %, b 20 %"), ("rollback", "a 100 %"), ("r", "a 100 %"), (click.Abort(), "a 80 %, b 20 %")],
+    [("pause", "a 80 %, b 20 %"), ("rollback", "a 100 %"), ("r", "a 100 %"), (click.Abort(), "a 80 %, b 20 %")],
 )
-def test_a_person_is_asked_and_a_second_interruption_holds(
+def test_a_person_is_asked_and_a_second_interruption_pauses(
     stand: Stand, capsys: Capsys, monkeypatch: pytest.MonkeyPatch, answer: object, split: str
 ) -> None:
     def prompt(*_: object, **__: object) -> object:
@@ -501,7 +501,7 @@ def test_json_lines_are_events_and_nothing_else(capsys: Capsys, seen: dict[str, 
     assert [event["kind"] for event in events if event["kind"] != "note"] == [
         "start", "shifting", "shifted", "look", "shifting", "shifted", "look", "breach", "rolled back",
     ]  # fmt: skip
-    assert {len(event) for event in events} == {13}
+    assert {len(event) for event in events} == {12}
 
 
 @pytest.mark.parametrize(

@@ -191,8 +191,8 @@ def test_the_json_is_what_its_schema_says(capsys: Capsys, engine: Standing, tmp_
         assert found.keys() == printed_schema("status")["$defs"]["Status"]["properties"].keys()
     assert not check.is_valid({**found, "status": "Fine"})
     assert found["variants"][0] == {
-        "name": "a", "isControl": True, "state": "live", "held": False, "set": None,
-        "actual": {"weight": 90, "share": 0.9}, "healthy": 1, "targets": 1,
+        "name": "a", "isControl": True, "state": "live", "held": False,
+        "weight": {"set": None, "actual": 90}, "share": {"set": None, "actual": 0.9}, "healthy": 1, "targets": 1,
     }  # fmt: skip
     assert found["ramp"]["shares"] == [0.1, 0.25]
 

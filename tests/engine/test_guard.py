@@ -193,10 +193,10 @@ def test_a_throttled_guard_lets_nothing_through(guarded: Engine) -> None:
         refused(guarded.up(SHIFTED), f"{UNSEEN}AWS throttles DescribeRules: wait a moment and try again")
 
 
-def test_an_override_lets_an_emergency_through(guarded: Engine) -> None:
+def test_suspended_guardrails_let_an_emergency_through(guarded: Engine) -> None:
     until = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     guarded.up(
-        changed(GUARDED, weights={"a": 0, "b": 100}, guardrails__override={"reason": "a is broken", "until": until})
+        changed(GUARDED, weights={"a": 0, "b": 100}, guardrails__suspend={"reason": "a is broken", "until": until})
     ).succeeded()
 
 

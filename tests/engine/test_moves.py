@@ -17,6 +17,7 @@ import msgspec
 import pytest
 
 from abtest.rollout.ramp import Event
+from abtest.rollout.weights import Share
 from tests.engine.configs import BASE, changed
 from tests.engine.harness import Engine, Run
 from tests.engine.terminal import CTRL_C
@@ -252,11 +253,11 @@ def test_a_ramp_makes_its_steps_and_says_what_it_sees(moving: Engine) -> None:
     kinds = [event.kind for event in events if event.kind != "note"]
     assert kinds[0] == "start"
     assert kinds[-1] == "done"
-    assert [event.actual for event in events if event.kind == "shifted"] == [0.2, 0.3]
+    assert [event.share and event.share.actual for event in events if event.kind == "shifted"] == [0.2, 0.3]
     looks = [event for event in events if event.kind == "look"]
-    assert {(look.step, look.set, look.actual, look.healthy, look.targets) for look in looks} == {
-        (1, 0.2, 0.2, 1, 1),
-        (2, 0.3, 0.3, 1, 1),
+    assert {(look.step, look.share, look.healthy, look.targets) for look in looks} == {
+        (1, Share(set=0.2, actual=0.2), 1, 1),
+        (2, Share(set=0.3, actual=0.3), 1, 1),
     }
     assert [look.left_seconds for look in looks if look.step == 2][-1] == 0
 
@@ -279,13 +280,13 @@ def test_a_variant_that_fails_its_checks_is_rolled_back_and_one_bad_look_is_no_r
     ended(moving.abtest(*ramp), 3, "b is held, as a rollback leaves it; lift the hold first")
 
 
-def test_an_alarm_in_the_bake_holds_where_that_is_asked_for(moving: Engine) -> None:
-    ramp = ("ramp", "b", "--schedule", "20,30", "--bake", "60s", "--yes", "--on-breach", "hold")
+def test_an_alarm_in_the_bake_pauses_if_so_requested(moving: Engine) -> None:
+    ramp = ("ramp", "b", "--schedule", "20,30", "--bake", "60s", "--yes", "--on-breach", "pause")
     with alarm(moving, "b", "OK") as name, moving.starting(*ramp) as process:
         said = until(process, "alarms OK")
         with moving.cloud.client("cloudwatch") as cloudwatch:
             cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="it burns")
-        finished(process, said, 3, f"breach: alarm {name} is in ALARM: it burns", "held: the traffic stays as it is")
+        finished(process, said, 3, f"breach: alarm {name} is in ALARM: it burns", "paused: the traffic stays as it is")
 
         assert split(moving) == {"a": 80, "b": 20}
         ended(moving.abtest(*ramp), 3, f"alarm {name} is in ALARM (it burns); see to it first")
@@ -491,7 +492,7 @@ def test_a_lock_of_another_host_is_explained_and_one_of_no_engine_is_cleared(mov
 # At a terminal --------------------------------------------------------------------------------------------------------
 
 
-def test_ctrl_c_in_a_bake_asks_and_holds_or_rolls_back(moving: Engine) -> None:
+def test_ctrl_c_in_a_bake_asks_and_pauses_or_rolls_back(moving: Engine) -> None:
     ramp = ("ramp", "b", "--schedule", "20,30", "--bake", "60s")
     with moving.at_a_terminal(*ramp) as shown:
         shown.until("Start?")
@@ -499,9 +500,9 @@ def test_ctrl_c_in_a_bake_asks_and_holds_or_rolls_back(moving: Engine) -> None:
         shown.until("baking 00:5")
         shown.type(CTRL_C)
         shown.until("[h]old or [r]oll back?")
-        shown.type("hold\n")
+        shown.type("pause\n")
         assert shown.code() == 5
-    assert "held: the traffic stays as it is; the same command goes on" in shown.shown
+    assert "paused: the traffic stays as it is; the same command goes on" in shown.shown
     assert split(moving) == {"a": 80, "b": 20}
 
     with moving.at_a_terminal(*ramp, "--yes") as shown:
@@ -514,7 +515,7 @@ def test_ctrl_c_in_a_bake_asks_and_holds_or_rolls_back(moving: Engine) -> None:
     assert split(moving) == {"a": 100}
 
 
-def test_ctrl_c_in_an_update_leaves_file_and_load_balancer_in_step_and_a_second_one_holds(moving: Engine) -> None:
+def test_ctrl_c_in_an_update_leaves_file_and_load_balancer_in_step_and_a_second_one_pauses(moving: Engine) -> None:
     ramp = ("ramp", "b", "--schedule", "20,30", "--bake", "1s", "--yes")
     with moving.cloud.proxy.slowing("ModifyListener") as arrived, moving.at_a_terminal(*ramp) as shown:
         assert arrived.wait(60)
@@ -523,7 +524,7 @@ def test_ctrl_c_in_an_update_leaves_file_and_load_balancer_in_step_and_a_second_
         time.sleep(0.5)  # until it reads what is typed
         shown.type(CTRL_C)
         assert shown.code() == 5
-    assert "held" in shown.shown
+    assert "paused" in shown.shown
     assert "Traceback" not in shown.shown
     weights = split(moving)
     assert f"abtest:weights: {{a: {weights['a']}, b: {weights['b']}}}" in moving.file.read_text(encoding="utf-8")

@@ -608,20 +608,20 @@ def in_hours(hours: int) -> datetime:
 
 
 def errors_until(until: str) -> list[str]:
-    return errors(config(guardrails={"override": {"reason": "a is broken", "until": until}}))
+    return errors(config(guardrails={"suspend": {"reason": "a is broken", "until": until}}))
 
 
 @pytest.mark.parametrize("form", ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S +0000 UTC", "%Y-%m-%dT%H:%M:%S+00:00"])
-def test_an_override_of_the_guardrails_is_for_a_day_at_most(form: str) -> None:
+def test_the_guardrails_are_suspended_for_a_day_at_most(form: str) -> None:
     assert errors_until(in_hours(1).strftime(form)) == []
     assert errors_until(in_hours(23).strftime(form)) == []
     (line,) = errors_until(in_hours(-1).strftime(form))
-    assert line.endswith("is over, so the override no longer holds; take abtest:guardrails.override out")
+    assert line.endswith("is over, so the guardrails are no longer suspended; remove abtest:guardrails.suspend")
     (line,) = errors_until(in_hours(25).strftime(form))
     assert "is more than 24 hours ahead" in line
 
 
-def test_an_override_ends_at_a_time_of_the_calendar() -> None:
+def test_a_suspension_ends_at_a_time_of_the_calendar() -> None:
     assert "is no time of the calendar" in errors_until("2026-02-30T10:00:00Z")[0]
     assert "is no point in time" in errors_until("tomorrow")[0]
 

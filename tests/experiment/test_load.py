@@ -105,6 +105,11 @@ def test_an_unknown_key_is_refused_at_every_level_with_the_nearest_name(keys: di
     assert any(found.startswith(message) for found in errors(config(**keys))), errors(config(**keys))
 
 
+def test_the_old_name_of_suspend_is_refused_with_the_new_one() -> None:
+    words = "abtest:guardrails.override: there is no such key; did you mean suspend?"
+    assert errors(config(guardrails={"override": {}})) == [words]
+
+
 def test_where_nothing_is_near_all_known_names_are_told() -> None:
     assert errors(config(override={"qqq": 1})) == [
         "abtest:override.qqq: there is no such key; known here: header, secret"

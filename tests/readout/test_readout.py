@@ -66,14 +66,14 @@ def test_a_split_that_is_off_leaves_no_verdict() -> None:
 
 def test_an_effect_has_both_intervals_in_the_metrics_unit_and_what_is_certain() -> None:
     effect = read(table(FAULTY)).routes[0].effects[0]
-    assert (effect.label, effect.unit, effect.difference_text) == ("error rate", "points", "+2.0 points")
-    assert effect.difference == pytest.approx(2)
+    assert (effect.label, effect.unit, effect.difference_text) == ("error rate", "share", "+2.0 points")
+    assert effect.difference == pytest.approx(0.02)
     assert effect.always_valid is not None
     assert effect.single_look is not None
     assert effect.at_least is not None
-    assert 0 < effect.always_valid.low < effect.at_least < effect.single_look.low < 2
-    assert effect.control_value == pytest.approx(0.4)
-    assert effect.variant_value == pytest.approx(2.4)
+    assert 0 < effect.always_valid.low < effect.at_least < effect.single_look.low < 0.02
+    assert effect.control_value == pytest.approx(0.004)
+    assert effect.variant_value == pytest.approx(0.024)
 
 
 def test_what_has_not_shown_is_said_to_show_by_some_time() -> None:
@@ -149,7 +149,7 @@ def test_the_rate_of_new_clients_is_that_of_late() -> None:
 def test_a_variant_has_its_shares_means_and_latencies() -> None:
     a, b = read(table(FAULTY)).routes[0].variants
     assert (a.is_control, b.is_control) == (True, False)
-    assert (b.asked, b.seen, b.requests, b.clients) == (50.0, 50.0, 5000, 1000)
+    assert (b.share.set, b.share.seen, b.requests, b.clients) == (0.5, 0.5, 5000, 1000)
     assert {each.label: each.text for each in b.means}["error rate"] == "2.4 %"
     assert {each.label: each.text for each in b.means}["mean latency"] == "110 ms"
     assert [(each.position, each.ms) for each in b.quantiles] == [(0.5, 100), (0.9, 300), (0.99, 300)]
@@ -191,11 +191,11 @@ def test_later_periods_add_to_earlier_ones() -> None:
     )
     readout = read(made, question(period(0, 4, a=50, b=50), period(4, 5, a=75, b=25)))
     effect = readout.routes[0].effects[0]
-    assert effect.difference == pytest.approx(1)
+    assert effect.difference == pytest.approx(0.01)
     assert effect.over_time[3].difference == pytest.approx(0)
     assert effect.over_time[4].difference == effect.difference
     shares = readout.routes[0].shares
-    assert [each.asked["b"] for each in shares] == [0.5, 0.5, 0.5, 0.5, 0.25]
+    assert [each.set["b"] for each in shares] == [0.5, 0.5, 0.5, 0.5, 0.25]
     assert [each.seen["b"] for each in shares] == [0.5] * 5
     assert any("periods" in note for note in readout.notes)
 
@@ -208,16 +208,16 @@ def test_breakdowns_count_requests_by_route_hour_status_and_path() -> None:
     )
     rows = read(made).breakdowns
     assert [(row.key, row.variant, row.requests, row.error_rate) for row in rows["route"]] == [
-        ("(no rule)", "(none)", 1, 0), (MAIN, "a", 100, 10), ("path-b", "b", 50, 0),
+        ("(no rule)", "(none)", 1, 0), (MAIN, "a", 100, 0.1), ("path-b", "b", 50, 0),
     ]  # fmt: skip
     assert [(row.key, row.variant, row.share) for row in rows["status"]] == [
-        ("200", "a", 90), ("200", "b", 100), ("400", "(none)", 100), ("502", "a", 10),
+        ("200", "a", 0.9), ("200", "b", 1), ("400", "(none)", 1), ("502", "a", 0.1),
     ]  # fmt: skip
     assert [(row.key, row.variant) for row in rows["hour"]][:3] == [
         ("2026-11-22 00:00", "a"), ("2026-11-22 00:00", "b"), ("2026-11-22 01:00", "a"),
     ]  # fmt: skip
     assert [(row.key, row.variant, row.error_rate) for row in rows["path"]] == [
-        ("/x", "a", 10), ("/x", "b", 0), ("/y", "b", 0),
+        ("/x", "a", 0.1), ("/x", "b", 0), ("/y", "b", 0),
     ]  # fmt: skip
     assert rows["path"][0].mean_ms == pytest.approx(110)
 
@@ -274,7 +274,7 @@ def test_without_a_choice_shares_are_of_requests_and_not_checked() -> None:
     split = readout.routes[0].split
     assert (split.p_value, split.is_off, split.counted) == (None, False, "requests")
     assert found(readout, "split is not checked: no client chose in this window").level == "look"
-    assert readout.routes[0].variants[1].seen == 50.0
+    assert readout.routes[0].variants[1].share.seen == 0.5
 
 
 def test_where_all_clients_may_be_stuck_the_split_is_not_checked() -> None:

@@ -54,16 +54,16 @@ def guarded(**changes: Any) -> Guard:
 
 def test_there_are_hooks_only_while_there_are_guardrails() -> None:
     until = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
-    overridden = {"override": {"reason": "a is broken", "until": until}}
-    for rails, expected in (({}, True), (None, False), (overridden, False)):
+    suspended = {"suspend": {"reason": "a is broken", "until": until}}
+    for rails, expected in (({}, True), (None, False), (suspended, False)):
         keys = config(guardrails=rails)
         assert isinstance(guard.guard(experiment(keys), source(keys)), Guard) == expected
 
 
-def test_what_ecs_demands_is_held_without_guardrails_too_but_not_while_they_are_overridden() -> None:
+def test_what_ecs_demands_is_held_without_guardrails_too_but_not_while_they_are_suspended() -> None:
     until = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
-    overridden = {"override": {"reason": "a is broken", "until": until}}
-    for rails, expected in (({}, True), (None, True), (overridden, False)):
+    suspended = {"suspend": {"reason": "a is broken", "until": until}}
+    for rails, expected in (({}, True), (None, True), (suspended, False)):
         keys = config(guardrails=rails, variants={"a": VARIANT, "b": SERVICE})
         assert isinstance(guard.guard(experiment(keys), source(keys)), Guard) == expected
 

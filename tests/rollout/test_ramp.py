@@ -17,6 +17,7 @@ from abtest.rollout.ramp import Event, Outcome, Ramp, Verdict, resumed
 from abtest.rollout.schedule import Plan, steps
 from abtest.rollout.session import AwsError
 from abtest.rollout.watch import Look, look
+from abtest.rollout.weights import Share
 from tests.rollout.fake_engine import Stand
 
 TO_40 = (Fraction(2, 10), Fraction(3, 10), Fraction(4, 10))
@@ -127,7 +128,7 @@ def test_a_look_says_what_was_found(running: Running, seen: dict[str, Any]) -> N
     seen["alarms"] = firing("OK")
     running.run()
     event = running.looks(2)[0]
-    assert (event.set, event.actual, event.healthy, event.targets) == (0.3, 0.3, 2, 2)
+    assert (event.share, event.healthy, event.targets) == (Share(set=0.3, actual=0.3), 2, 2)
     assert event.alarms == {"b-errors": "OK"}
 
 

@@ -16,7 +16,8 @@ from abtest.rollout.engine import Update
 from abtest.rollout.live import Health, Live, _weights
 from abtest.rollout.schedule import Plan, schedule, seconds
 from abtest.rollout.session import AwsError
-from abtest.rollout.status import UPDATES, Cloud, Given, Status, status_of
+from abtest.rollout.status import UPDATES, Cloud, Status, Weight, status_of
+from abtest.rollout.weights import Share
 from abtest.routing import RoutingTable
 from tests.configs import config, experiment, rule, source
 from tests.rollout.standing import standing
@@ -81,10 +82,10 @@ def test_what_is_set_stands_beside_what_is_actual() -> None:
     found = status(
         cloud(weights={"a": 3, "b": 1, "c": 0}, variants={n: config()["abtest:variants"]["a"] for n in "abc"})
     )
-    assert {each.name: (each.set, each.actual, each.state) for each in found.variants} == {
-        "a": (Given(weight=90, share=0.9), Given(weight=3, share=0.75), "live"),
-        "b": (Given(weight=10, share=0.1), Given(weight=1, share=0.25), "live"),
-        "c": (None, Given(weight=0, share=0), "warm"),
+    assert {each.name: (each.weight, each.share, each.state) for each in found.variants} == {
+        "a": (Weight(set=90, actual=3), Share(set=0.9, actual=0.75), "live"),
+        "b": (Weight(set=10, actual=1), Share(set=0.1, actual=0.25), "live"),
+        "c": (Weight(set=None, actual=0), Share(actual=0), "warm"),
     }  # fmt: skip
 
 
@@ -172,7 +173,7 @@ PLAN = Plan(
         (update(PLAN.message(3)), "Healthy", "the load balancer does what the stack file says"),
         (update("mine"), "Healthy", "the load balancer does what the stack file says"),
     ],
-    ids=["baking", "about over", "left", "failed", "updating", "done", "no ramp"],
+    ids=["baking", "about over", "paused", "failed", "updating", "done", "no ramp"],
 )
 def test_the_newest_update_tells_of_a_ramp(newest: Update, word: str, message: str) -> None:
     found = status(cloud(), (update(kind="refresh"), newest, update(PLAN.message(1))))

@@ -66,18 +66,18 @@ def time_ticks(start: datetime, end: datetime, about: int = 5) -> list[tuple[dat
 
 def difference(effect: Effect, name: str, place: int) -> str:
     """The difference so far, with the interval that holds at every look; ``place`` is the variant's among all."""
-    points = effect.over_time
+    points, (unit, factor) = effect.over_time, ("points", 100) if effect.unit == "share" else (effect.unit, 1)
     x = _time_scale(points[0].time, points[-1].time)
     # Early intervals are huge; what counts is the end.
     late = points[len(points) // 2 :]
-    ends = [0.0, *(each.low for each in late), *(each.high for each in late)]
+    ends = [0.0, *(factor * each.low for each in late), *(factor * each.high for each in late)]
     y = _value_scale(min(ends), max(ends))
-    upper = [(x(each.time.timestamp()), y(each.high)) for each in points]
-    lower = [(x(each.time.timestamp()), y(each.low)) for each in points]
-    middle = [(x(each.time.timestamp()), y(each.difference)) for each in points]
+    upper = [(x(each.time.timestamp()), y(factor * each.high)) for each in points]
+    lower = [(x(each.time.timestamp()), y(factor * each.low)) for each in points]
+    middle = [(x(each.time.timestamp()), y(factor * each.difference)) for each in points]
     up = {"lower": ", up is worse", "higher": ", up is better"}.get(effect.better or "", "")
     drawn = [
-        *_value_axis(y, f"{effect.unit}{up}".removeprefix(", ")),
+        *_value_axis(y, f"{unit}{up}".removeprefix(", ")),
         *_time_axis(x, points[0].time, points[-1].time),
         # Clips what leaves the axes.
         f'<svg x="{_LEFT}" y="{_TOP}" width="{_END - _LEFT}" height="{_FLOOR - _TOP}" viewBox="{_INNER}">',
@@ -106,8 +106,8 @@ def shares(route: RouteReadout, name: str) -> str:
         ]
 
     for place, variant in enumerate(variant.name for variant in route.variants):
-        if any(step.asked for step in steps):
-            drawn.append(_curve("asked", place, stairs(step.asked.get(variant, 0) for step in steps)))
+        if any(step.set for step in steps):
+            drawn.append(_curve("asked", place, stairs(step.set.get(variant, 0) for step in steps)))
         drawn.append(_curve("line", place, stairs(step.seen.get(variant, 0) for step in steps)))
     told = ", ".join(f"{variant} {100 * share:.0f} %" for variant, share in steps[-1].seen.items())
     return _svg(name, "Share of requests by variant, over time", f"At the end: {told}.", drawn)

@@ -36,8 +36,8 @@ MARKS = {"fine": "ok", "look": "check", "broken": "BROKEN"}
 Line = tuple[str, ...]
 
 
-def percent(value: float | None) -> str:
-    return NONE if value is None else f"{value:.{1 if abs(value) >= 1 else 2}f} %"
+def percent(share: float | None) -> str:
+    return NONE if share is None else f"{100 * share:.{1 if abs(share) >= 0.01 else 2}f} %"
 
 
 def _ms(value: float | None) -> str:
@@ -66,8 +66,8 @@ def facts(route: RouteReadout) -> Iterator[Line]:
     """What each variant was asked to get, got and did: a line a fact, a column a variant."""
     variants = route.variants
     counted = f"of {'requests' if route.split.counted == 'requests' else 'new clients'}"
-    yield "share asked", *(percent(each.asked) for each in variants)
-    yield f"share seen, {counted}", *(percent(each.seen) for each in variants)
+    yield "share asked", *(percent(each.share.set) for each in variants)
+    yield f"share seen, {counted}", *(percent(each.share.seen) for each in variants)
     yield "requests", *(f"{each.requests:,}" for each in variants)
     yield "clients", *(NONE if each.clients is None else f"{each.clients:,}" for each in variants)
     for means in zip(*(each.means for each in variants), strict=True):
@@ -108,7 +108,7 @@ def periods(readout: Readout) -> Iterator[Line]:
     if len(readout.periods) > 1:
         for each in readout.periods:
             total = sum(each.weights.values())
-            shares = (f"{name} {percent(100 * weight / total)}" for name, weight in each.weights.items() if total)
+            shares = (f"{name} {percent(weight / total)}" for name, weight in each.weights.items() if total)
             yield span((each.start, each.end)), ", ".join(shares)
 
 

@@ -99,13 +99,13 @@ def _facts(route: RouteReadout) -> Table:
     for name, *cells in figures.facts(route):
         table.add_row(name, *cells)
         if name.startswith("share seen"):
-            table.add_row("", *(_bar(each.seen) for each in route.variants))
+            table.add_row("", *(_bar(each.share.seen) for each in route.variants))
     return table
 
 
 def _bar(share: float | None) -> str:
-    """The percent as a bar of eighths of a character."""
-    whole, eighths = divmod(round((share or 0) / 100 * _WIDTH * 8), 8)
+    """The share as a bar of eighths of a character."""
+    whole, eighths = divmod(round((share or 0) * _WIDTH * 8), 8)
     return ("█" * whole + " ▏▎▍▌▋▊▉"[eighths]).strip().ljust(_WIDTH, "·")
 
 

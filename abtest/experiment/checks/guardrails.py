@@ -11,8 +11,8 @@ from abtest.experiment.types import Experiment, MetricLimits
 
 __all__ = ["check_guardrails"]
 
-#: An override is for an emergency, not a way to live.
-LONGEST_OVERRIDE = timedelta(hours=24)
+#: Guardrails are suspended in an emergency, not for good.
+LONGEST_SUSPENSION = timedelta(hours=24)
 
 
 def check_guardrails(experiment: Experiment, report: Report) -> None:
@@ -22,8 +22,8 @@ def check_guardrails(experiment: Experiment, report: Report) -> None:
             "there are no abtest:guardrails, so any update may send all clients to a variant that answers nobody; "
             "{} takes the defaults",
         )
-    if experiment.guardrails is not None and experiment.guardrails.override is not None:
-        _check_override(experiment.guardrails.override.until, report)
+    if experiment.guardrails is not None and experiment.guardrails.suspend is not None:
+        _check_suspension(experiment.guardrails.suspend.until, report)
     if experiment.guardrails is not None and experiment.guardrails.metrics is not None:
         _check_metrics(experiment.guardrails.metrics, experiment, report)
     if experiment.guardrails is not None and experiment.guardrails.require_healthy:
@@ -68,8 +68,8 @@ def _check_min_healthy(experiment: Experiment, report: Report) -> None:
         )
 
 
-def _check_override(until: str, report: Report) -> None:
-    path, now = ("guardrails", "override", "until"), datetime.now(UTC)
+def _check_suspension(until: str, report: Report) -> None:
+    path, now = ("guardrails", "suspend", "until"), datetime.now(UTC)
     if report.is_broken(path):
         return
     try:
@@ -78,9 +78,11 @@ def _check_override(until: str, report: Report) -> None:
         report.error(path, f"{until} is no time of the calendar; write one such as {now:%Y-%m-%dT%H:%M:%SZ}")
         return
     if ends <= now:
-        report.error(path, f"{until} is over, so the override no longer holds; take abtest:guardrails.override out")
-    elif ends - now > LONGEST_OVERRIDE:
-        latest = now + LONGEST_OVERRIDE
+        report.error(
+            path, f"{until} is over, so the guardrails are no longer suspended; remove abtest:guardrails.suspend"
+        )
+    elif ends - now > LONGEST_SUSPENSION:
+        latest = now + LONGEST_SUSPENSION
         report.error(path, f"{until} is more than 24 hours ahead; {latest:%Y-%m-%dT%H:%M:%SZ} is the latest")
 
 

@@ -27,6 +27,15 @@ class Metric:
     unit: str
     factor: float = 1.0
 
+    @property
+    def json_unit(self) -> str:
+        """The unit in JSON, where every share is from 0 to 1."""
+        return "share" if self.is_share else self.unit
+
+    def in_json(self, value: float) -> float:
+        """A value in ``json_unit``."""
+        return value if self.is_share else value * self.factor
+
     def harm(self, difference: float) -> float:
         """How much worse that is; below 0: better. Only for a metric with a better side."""
         return -difference if self.better == "higher" else difference

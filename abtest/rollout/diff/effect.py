@@ -101,7 +101,7 @@ class Effect:
         was, now = self.before.experiment.guardrails, self.after.experiment.guardrails
         if was is not None and now is None:
             return "abtest:guardrails"
-        return "abtest:guardrails.override" if now is not None and now.override is not None else None
+        return "abtest:guardrails.suspend" if now is not None and now.suspend is not None else None
 
     def is_told(self, setting: Setting) -> bool:
         """Whether a setting is told elsewhere, as the reason of something else."""
@@ -199,7 +199,7 @@ def _elsewhere(before: Experiment, after: Experiment) -> Iterator[str]:
 def _refused(table: RoutingTable, before: Version, after: Version, groups: Collection[str]) -> Iterator[str]:
     """What the guard (abtest/rollout/guard.py) says if ``before`` is deployed, healthy and without an alarm."""
     now = after.experiment
-    if now.guardrails is not None and now.guardrails.override is not None:
+    if now.guardrails is not None and now.guardrails.suspend is not None:
         return
     standing = Standing(
         table=table,

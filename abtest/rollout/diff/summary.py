@@ -72,9 +72,9 @@ def _clauses(effect: Effect) -> Iterator[str]:
 def unguarded_words(effect: Effect) -> str:
     """How long the guardrails are off, and why."""
     rails = effect.after and effect.after.experiment.guardrails
-    if not rails or not rails.override:
+    if not rails or not rails.suspend:
         return f"for good: {code('abtest:guardrails')} is gone"
-    return f"until {code(rails.override.until)}: {code(shortened(rails.override.reason, 80))}"
+    return f"until {code(rails.suspend.until)}: {code(shortened(rails.suspend.reason, 80))}"
 
 
 def _traffic(effect: Effect) -> Iterator[str]:

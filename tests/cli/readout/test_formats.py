@@ -135,6 +135,22 @@ def test_the_json_is_what_its_schema_says() -> None:
     assert not check.is_valid({**found, "conclusions": [{**found["conclusions"][0], "standing": "fine"}]})
 
 
+def test_every_share_in_the_json_is_from_0_to_1() -> None:
+    found = json.loads(as_json(READOUT))
+    (route,) = found["routes"]
+    (b,) = [variant for variant in route["variants"] if variant["name"] == "b"]
+    assert b["share"] == {"set": 0.5, "seen": 0.5}
+    means = {mean["metric"]: (mean["unit"], round(mean["value"], 3)) for mean in b["means"]}
+    assert means["errors"] == ("share", 0.024)
+    assert means["latency"] == ("ms", 110)
+    (errors,) = [effect for effect in route["effects"] if effect["metric"] == "errors"]
+    assert (errors["unit"], round(errors["difference"], 3)) == ("share", 0.02)
+    assert errors["over_time"][-1]["difference"] == errors["difference"]
+    (row,) = found["breakdowns"]["path"]
+    assert row["share"] == 1
+    assert 0 <= row["error_rate"] <= 1
+
+
 # HTML -----------------------------------------------------------------------------------------------------------------
 
 
@@ -187,7 +203,9 @@ def test_there_is_a_picture_of_each_difference_of_the_shares_and_of_latencies() 
         "Last: +2.0 points [1.0, 3.0]. Verdict: worse.",
     ]
     assert len(first.findall(".//polygon")) == 1
-    assert "points, up is worse" in [text.text for text in first.iter("text")]
+    labels = [text.text for text in first.iter("text")]
+    assert "points, up is worse" in labels
+    assert {"0", "2"} <= {*labels}
 
 
 def test_without_data_there_is_no_picture() -> None:

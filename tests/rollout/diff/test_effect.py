@@ -184,18 +184,18 @@ def test_the_sentence_says_what_matters(before: dict[str, Any], after: dict[str,
     assert summary(effect(before, after)) == sentence
 
 
-def test_an_override_of_the_guardrails_is_said_first_also_where_it_was_there_before() -> None:
+def test_a_suspension_of_the_guardrails_comes_first_even_an_old_one() -> None:
     until = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
-    override = {"guardrails": {"override": {"reason": "b is *broken*", "until": until}}}
+    suspended = {"guardrails": {"suspend": {"reason": "b is *broken*", "until": until}}}
     words = f"the guardrails are off until `{until}`: `b is *broken*`; "
-    for before in ({}, override):
-        found = effect(before, {"weights": {"a": 1, "b": 0}, **override})
+    for before in ({}, suspended):
+        found = effect(before, {"weights": {"a": 1, "b": 0}, **suspended})
         assert (
             summary(found)
             == f"{words}b gets 0 % of new clients instead of 10 % on the main split; 1 update (listener-80)"
         )
-    lifted = effect(override, {})
-    assert summary(lifted).startswith("`abtest:guardrails.override` is gone")
+    lifted = effect(suspended, {})
+    assert summary(lifted).startswith("`abtest:guardrails.suspend` is gone")
 
 
 def test_guardrails_that_were_never_there_are_no_news() -> None:

@@ -345,7 +345,7 @@ def test_a_service_may_take_over_the_group_that_somebody_else_filled() -> None:
     assert compare(version({}), version(served())).refused == ()
 
 
-def test_what_the_guard_would_refuse_is_not_told_while_it_is_overridden() -> None:
+def test_what_the_guard_would_refuse_is_not_told_while_it_is_suspended() -> None:
     until = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
-    override = {"guardrails": {"override": {"reason": "a is broken", "until": until}}}
-    assert compare(version(variants(b=LAUNCHED)), version(served() | override)).refused == ()
+    suspended = {"guardrails": {"suspend": {"reason": "a is broken", "until": until}}}
+    assert compare(version(variants(b=LAUNCHED)), version(served() | suspended)).refused == ()
