@@ -7,6 +7,7 @@ STACK ?= dev
 # For `make lock`: highest, or lowest-direct.
 RESOLUTION ?= highest
 
+.NOTPARALLEL:
 .PHONY: local test check audit format bench engine soak validity schema lock clean
 
 local: $(LOCAL)  ## deploy a stack on the embedded AWS: make local STACK=prod
