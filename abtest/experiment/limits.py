@@ -235,10 +235,12 @@ HEALTH_PATH = Shape(
     says='a path that starts with "/", without spaces',
     source="API CreateTargetGroup",
 )
+#: The API documents several values and a range. Many public configurations that are in use have both at once, such as
+#: 200-299,301 for Terraform's aws_lb_target_group and 200-202,400-404 for CDK's healthyHttpCodes.
 MATCHER = Shape(
     what="matcher",
-    pattern=r"^\d{1,3}(-\d{1,3}|(,\d{1,3})*)$",
-    says='status codes such as "200", "200,202" or "200-299"',
+    pattern=r"^\d{1,3}(-\d{1,3})?(,\d{1,3}(-\d{1,3})?)*$",
+    says='status codes and ranges such as "200", "200,202" or "200-299,301"',
     source="API Matcher",
 )
 HEADER_NAME = Shape(
