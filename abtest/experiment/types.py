@@ -165,7 +165,8 @@ class Ecs(Section, frozen=True, kw_only=True):
 
     image: Annotated[str, limits.IMAGE.meta("Container image, with its registry unless it is Docker Hub's.")]
     cpu: Annotated[
-        Literal[256, 512, 1024, 2048, 4096, 8192, 16384], Meta(description="CPU units of a task; 1024 are one vCPU.")
+        Literal[256, 512, 1024, 2048, 4096, 8192, 16384],
+        Meta(description="CPU units of a task; 1024 are one vCPU.", extra={"limit": limits.TASK_CPU}),
     ]
     memory: Annotated[int, limits.TASK_MEMORY.meta("Memory of a task; which sizes there are depends on `cpu`.")]
     count: Annotated[int, limits.TARGET_COUNT.meta("Number of tasks; `autoscaling` has its own.")] = 1
@@ -208,7 +209,10 @@ class Ecs(Section, frozen=True, kw_only=True):
         Literal[
             1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
         ],
-        Meta(description="Days that CloudWatch keeps what the container prints."),
+        Meta(
+            description="Days that CloudWatch keeps what the container prints.",
+            extra={"limit": limits.LOG_RETENTION},
+        ),
     ] = 30
     task_policy_arns: Annotated[
         tuple[Annotated[str, limits.POLICY_ARN.meta("An IAM policy.")], ...],
