@@ -32,7 +32,7 @@ from abtest.experiment.source import Source, stack_file
 from abtest.experiment.type_tree import alternatives, experiment_type, unwrapped
 from abtest.experiment.types import SECRET, Experiment, Secret
 
-__all__ = ["load", "load_stack", "try_load"]
+__all__ = ["likely_controls", "load", "load_stack", "try_load"]
 
 
 def load_stack(stack: str) -> tuple[Experiment, Source, tuple[Problem, ...]]:
@@ -87,13 +87,39 @@ def _known_keys(source: Source, report: Report) -> dict[str, Any]:
         else:
             raw[name] = value
     raw.setdefault("experiment", source.project.name)
-    variants = raw.get("variants")
-    if isinstance(variants, dict) and variants:
-        first = min(variants)
-        raw.setdefault("control", first if re.fullmatch(VARIANT_NAME.pattern, first) else SECRET)
-    else:
-        raw.setdefault("control", SECRET)
+    if "control" not in raw:
+        raw["control"] = _default_control(raw, report)
     return raw
+
+
+def _default_control(raw: Mapping[str, Any], report: Report) -> str:
+    """The variant that can only be the control: the one that is in the split, or is named so. Reports where there are
+    several; SECRET stands for one that is not known.
+    """
+    weights, variants = raw.get("weights"), raw.get("variants")
+    if not isinstance(weights, dict) or not isinstance(variants, dict):
+        return SECRET
+    names = [str(name) for name in weights if name in variants and re.fullmatch(VARIANT_NAME.pattern, name)]
+    if "control" in names:
+        return "control"
+    if len(names) == 1:
+        return names[0]
+    if names:
+        largest = likely_controls({name: weights[name] for name in names})
+        is_one = len(largest) == 1
+        which = "the variant with the largest weight" if is_one else "the one that the others are compared with"
+        report.missing(
+            ("control",),
+            "it is the variant that the others are compared with, and that a rollback sends all clients to; write "
+            f"{NAMESPACE}:control: {' or '.join(largest)}, {which}",
+        )
+    return SECRET
+
+
+def likely_controls(weights: Mapping[str, Any]) -> list[str]:
+    """The variants with the largest weight, by name."""
+    numbers = {name: weight if isinstance(weight, int | float) else 0 for name, weight in weights.items()}
+    return sorted(name for name, weight in numbers.items() if weight == max(numbers.values()))
 
 
 @functools.cache

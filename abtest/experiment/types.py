@@ -694,7 +694,11 @@ class Experiment(Section, frozen=True, kw_only=True):
         ),
     ]
     control: Annotated[
-        str, limits.VARIANT_NAME.meta("What the other variants are compared with. Default: the first by name.")
+        str,
+        limits.VARIANT_NAME.meta(
+            "What the other variants are compared with, and what a rollback goes back to; in `weights`. "
+            "Default: a variant named `control`, or the only one in `weights`."
+        ),
     ]
     weights: Annotated[
         Mapping[VariantName, Weight], Meta(description="The main split: 1 to 5 variants. The line that shifts traffic.")

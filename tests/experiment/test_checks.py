@@ -383,7 +383,9 @@ DOUBTED: dict[str, tuple[dict[str, Any], str]] = {
         with_a(targets={"ipAddresses": ["8.8.8.8"]}),
         "warning: abtest:variants.a.targets.ipAddresses[0]: 8.8.8.8 is in no private range; AWS takes it only from a block of the VPC",
     ),
-    "a control outside the split": (config(weights={"b": 1}), "warning: abtest:control: a is not in abtest:weights"),
+    "a status that a matcher repeats": (
+        with_a(healthCheck={"matcher": "200-299,250"}), "warning: abtest:variants.a.healthCheck.matcher: 250 repeats a status that is already in 200-299,250",
+    ),
     "a control that was left behind": (
         config(weights={"a": 0, "b": 1}),
         "warning: abtest:control: a has no new clients, but `abtest rollback` sends all of them back to it",

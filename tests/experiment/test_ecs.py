@@ -139,6 +139,7 @@ ENCRYPTED = (
 STACK = """\
 config:
   aws:region: us-east-1
+  abtest:control: a
   abtest:weights: {a: 1, b: 0}
   abtest:guardrails: {}
   abtest:variants:

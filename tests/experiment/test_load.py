@@ -27,6 +27,7 @@ config:
     x: {priority: 10, when: {path: ["/a b"], header: {Host: [a]}}, forward: bb}
     y: {priority: 10, when: {}, forward: a, respond: {status: 301}}
     z: {priority: 11, when: {sourceIp: [10.0.0.1/24]}, redirect: {query: x}}
+  abtest:control: a
 """
 
 
@@ -290,11 +291,6 @@ def test_a_whole_number_is_a_number_too(tmp_path: Path) -> None:
     alarms = load_stack(str(file))[0].alarms
     assert alarms is not None
     assert (alarms.max_error_rate, alarms.max_p99_seconds, alarms.min_requests) == (0.025, 2, 100)
-
-
-def test_the_control_is_the_first_variant_by_name_unless_it_is_named() -> None:
-    assert experiment(config()).control == "a"
-    assert experiment(config(control="b")).control == "b"
 
 
 def test_the_order_of_keys_changes_nothing() -> None:
