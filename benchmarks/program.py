@@ -41,6 +41,7 @@ def config(rules: int) -> dict[str, str]:
     ]
     return {
         "aws:region": "us-east-1",
+        "abtest:control": "a",
         "abtest:weights": json.dumps({"a": 90, "b": 10}),
         "abtest:stickinessSeconds": "3600",
         "abtest:variants": json.dumps({"a": variant, "b": variant}),

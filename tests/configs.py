@@ -23,13 +23,18 @@ SERVICE: dict[str, Any] = {
 
 
 def config(**changes: Any) -> dict[str, Any]:
-    """Two variants, half and half, with ``changes`` by key (without its namespace; None takes a key out)."""
+    """Two variants, half and half, with ``changes`` by key (without its namespace; None takes a key out).
+
+    The control is the first variant of the split by name.
+    """
     keys: dict[str, Any] = {
         "weights": {"a": 50, "b": 50},
         "variants": {"a": VARIANT, "b": VARIANT},
         "guardrails": {},
         **changes,
     }
+    if isinstance(keys["weights"], dict) and len(keys["weights"]) > 1:
+        keys = {"control": min(keys["weights"]), **keys}
     return {"aws:region": "us-east-1"} | {f"abtest:{key}": v for key, v in keys.items() if v is not None}
 
 

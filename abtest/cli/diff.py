@@ -61,7 +61,7 @@ Compared = tuple[str, tuple[str, str], tuple[Version | None, Version | None]]
 def _against_file(saved: Path, stack: str) -> Compared:
     """A stack against a file, which is read as one of the same project."""
     file, project = stack_file(stack)
-    versions = _both(lambda: Version.read(saved, project), lambda: Version.read(file, project))
+    versions = _both(lambda control: Version.read(saved, project, control=control), lambda: Version.read(file, project))
     return _name(file), (str(saved), os.path.relpath(file)), versions
 
 
@@ -74,7 +74,9 @@ def _against_base(ref: str | None, stack: str) -> Compared:
         missing = error
         file, project = _where_it_was(stack)
     base = Base.find(project.folder, ref)
-    versions = _both(lambda: of_base(base, file), lambda: None if missing else Version.read(file, project))
+    versions = _both(
+        lambda control: of_base(base, file, control), lambda: None if missing else Version.read(file, project)
+    )
     if missing and versions[0] is None:
         raise missing
     return _name(file), (str(base), "the working tree"), versions
@@ -93,8 +95,11 @@ def _where_it_was(stack: str) -> tuple[Path, Project]:
     return project.folder / f"Pulumi.{stack}.yaml", project
 
 
-def of_base(base: Base, file: Path) -> Version | None:
-    """The stack as the base has it: its file, Pulumi.yaml and the scripts that it names. None where it has none."""
+def of_base(base: Base, file: Path, control: str = "") -> Version | None:
+    """The stack as the base has it: its file, Pulumi.yaml and the scripts that it names. None where it has none.
+
+    ``control`` is that of a file without one, which was no mistake in the past.
+    """
     own = Path(os.path.relpath(file.parent.resolve(), base.folder)) / file.name
     names = [str(own.with_suffix(suffix)) for suffix in (".yaml", ".yml")]
     with tempfile.TemporaryDirectory() as made:
@@ -108,7 +113,7 @@ def of_base(base: Base, file: Path) -> Version | None:
             project = Project.read(folder)
             experiment, _ = try_load(Source.from_file(found, project))
             base.write(list(scripts_of(experiment).values()), root)
-            return Version.read(found, project)
+            return Version.read(found, project, control=control)
         except ConfigError as error:
             raise ConfigError([_named(problem, root, base.commit) for problem in error.problems]) from None
 
@@ -119,18 +124,20 @@ def _named(problem: Problem, root: Path, commit: str) -> Problem:
     return replace(problem, place=replace(problem.place, file=f"{commit}:{file}"))
 
 
-Read = Callable[[], Version | None]
-
-
-def _both(before: Read, after: Read) -> tuple[Version | None, Version | None]:
-    """Both versions; what is wrong with either is told at once."""
-    found: list[Version | None] = []
+def _both(
+    before: Callable[[str], Version | None], after: Callable[[], Version | None]
+) -> tuple[Version | None, Version | None]:
+    """Both versions, with the problems of both at once. The first is read with the control of the second."""
     problems: list[Problem] = []
-    for side in (before, after):
-        try:
-            found.append(side())
-        except ConfigError as error:
-            problems += error.problems
+    found: list[Version | None] = [None, None]
+    try:
+        found[1] = after()
+    except ConfigError as error:
+        problems += error.problems
+    try:
+        found[0] = before(found[1].experiment.control if found[1] else "")
+    except ConfigError as error:
+        problems = [*error.problems, *problems]
     if problems:
         raise ConfigError(problems)
     return found[0], found[1]

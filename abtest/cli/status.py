@@ -102,7 +102,7 @@ def _git(file: StackFile) -> tuple[str, ...]:
     """What the stack file changes of what Git has, in words; then a note where that cannot be known."""
     try:
         head = Base.find(file.project.folder, "HEAD")
-        before = of_base(head, file.path)
+        before = of_base(head, file.path, file.experiment.control)
         after = Version.read(file.path, file.project)
     except Failure:
         return "", "not compared with Git: there is no repository, or no commit in it"

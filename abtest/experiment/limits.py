@@ -16,12 +16,13 @@ __all__ = ["Length", "Measure", "Range", "Shape"]
 
 
 class Measure(Struct, frozen=True, kw_only=True):
-    """A number from ``low`` to ``high``, both allowed."""
+    """A number from ``low`` to ``high``, both allowed. ``whole`` is 100 % of a share: 1 or 100."""
 
     what: str
     low: float
     high: float
     unit: str = ""
+    whole: int | None = None
     source: str
 
     def meta(self, description: str) -> Meta:
@@ -53,12 +54,19 @@ class Length(Struct, frozen=True, kw_only=True):
 
 
 class Shape(Struct, frozen=True, kw_only=True):
-    """A text of a given form: ``pattern`` is anchored, ``says`` puts it into words."""
+    """A text of a given form: ``pattern`` is anchored, ``says`` puts it into words.
+
+    ``is_chosen`` marks names that people choose, so that another one can be suggested. ``is_path`` marks paths that
+    start with "/". ``template`` is the form of an ARN with an id or a name in it.
+    """
 
     what: str
     pattern: str
     says: str
     longest: int | None = None
+    is_chosen: bool = False
+    is_path: bool = False
+    template: str = ""
     source: str
 
     def meta(self, description: str) -> Meta:
@@ -71,7 +79,7 @@ class Shape(Struct, frozen=True, kw_only=True):
 # Ranges ---------------------------------------------------------------------------------------------------------
 
 PORT = Range(what="port", low=1, high=65535, source="API CreateTargetGroup, CreateListener")
-WEIGHT = Range(what="weight", low=0, high=999, source="API TargetGroupTuple")
+WEIGHT = Range(what="weight", low=0, high=999, whole=100, source="API TargetGroupTuple")
 PRIORITY = Range(what="priority", low=1, high=50_000, source="API CreateRule")
 STICKINESS = Range(
     what="group stickiness",
@@ -99,10 +107,10 @@ RESPONSE_STATUS = Range(
     high=599,
     source="API FixedResponseActionConfig: 2xx, 4xx or 5xx",
 )
-MAX_STEP = Range(what="step", low=1, high=100, unit="points", source="points of a share")
+MAX_STEP = Range(what="step", low=1, high=100, unit="points", whole=100, source="points of a share")
 MIN_HEALTHY = Range(what="healthy targets", low=1, high=1000, source="ALB guide load-balancer-limits: targets a group")
-ERROR_RATE = Measure(what="error rate", low=0, high=0.5, source="a share of the requests: 0.01 is 1 %")
-WORSE_BY = Measure(what="difference", low=0, high=1, source="a difference of two shares: 0.01 is a point")
+ERROR_RATE = Measure(what="error rate", low=0, high=0.5, whole=1, source="a share of the requests: 0.01 is 1 %")
+WORSE_BY = Measure(what="difference", low=0, high=1, whole=1, source="a difference of two shares: 0.01 is a point")
 MIN_UNITS = Range(what="clients", low=2, high=1_000_000, source="an interval needs two; below 50 it is not worth much")
 RESPONSE_TIME = Measure(
     what="response time",
@@ -142,6 +150,8 @@ USUAL_GRACE = 300
 TASK_MEMORY = Range(
     what="memory of a task", low=512, high=122_880, unit="MiB", source="ECS API RegisterTaskDefinition, Fargate"
 )
+TASK_CPU = Range(what="CPU of a task", low=256, high=16_384, unit="CPU units", source="ECS API RegisterTaskDefinition")
+LOG_RETENTION = Range(what="retention", low=1, high=3653, unit="days", source="CloudWatch Logs API PutRetentionPolicy")
 EPHEMERAL_STORAGE = Range(
     what="disk of a task", low=21, high=200, unit="GiB", source="ECS API EphemeralStorage; 20 without it"
 )
@@ -205,6 +215,7 @@ VARIANT_NAME = Shape(
     pattern=r"^[a-z0-9-]{1,17}$",
     longest=17,
     says="lower-case letters, digits and hyphens",
+    is_chosen=True,
     source="API CreateTargetGroup: names of at most 32 letters, digits and hyphens",
 )
 TAG_VALUE = Shape(
@@ -225,6 +236,7 @@ RULE_NAME = Shape(
     what="rule name",
     pattern=r"^[\w \-.:/=+@]+$",
     longest=128,
+    is_chosen=True,
     says="letters, digits, spaces and _ . : / = + - @",
     source="API Tag: it becomes the tag abtest:rule",
 )
@@ -233,12 +245,15 @@ HEALTH_PATH = Shape(
     pattern=r"^/[!-~]*$",
     longest=HEALTH_PATH_LENGTH,
     says='a path that starts with "/", without spaces',
+    is_path=True,
     source="API CreateTargetGroup",
 )
+#: The API documents several values and a range. Many public configurations that are in use have both at once, such as
+#: 200-299,301 for Terraform's aws_lb_target_group and 200-202,400-404 for CDK's healthyHttpCodes.
 MATCHER = Shape(
     what="matcher",
-    pattern=r"^\d{1,3}(-\d{1,3}|(,\d{1,3})*)$",
-    says='status codes such as "200", "200,202" or "200-299"',
+    pattern=r"^\d{1,3}(-\d{1,3})?(,\d{1,3}(-\d{1,3})?)*$",
+    says='status codes and ranges such as "200", "200,202" or "200-299,301"',
     source="API Matcher",
 )
 HEADER_NAME = Shape(
@@ -295,6 +310,7 @@ REDIRECT_PATH = Shape(
     pattern=r"^/(?:[!-\"$-~]|#\{(?:host|port|path)\})*$",
     longest=REDIRECT_PART.high,
     says='a path that starts with "/" and may hold #{host}, #{path} and #{port}',
+    is_path=True,
     source="API RedirectActionConfig",
 )
 REDIRECT_QUERY = Shape(
@@ -314,6 +330,7 @@ CERTIFICATE = Shape(
     what="certificate ARN",
     pattern=r"^arn:[a-z0-9-]+:(?:acm:[a-z0-9-]+:\d{12}:certificate/|iam::\d{12}:server-certificate/).+$",
     says="the ARN of an ACM certificate or an IAM server certificate",
+    template="arn:aws:acm:REGION:ACCOUNT:certificate/{}",
     source="API Certificate",
 )
 SSL_POLICY = Shape(
@@ -389,6 +406,7 @@ FUNCTION_ARN = Shape(
     what="function ARN",
     pattern=r"^arn:[a-z0-9-]+:lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]{1,64}(:(\$LATEST|[A-Za-z0-9_-]{1,128}))?$",
     says="the ARN of a Lambda function, with a version or alias if wanted",
+    template="arn:aws:lambda:REGION:ACCOUNT:function:{}",
     source="Lambda API Invoke",
 )
 IMAGE = Shape(
@@ -413,6 +431,7 @@ SECRET_ARN = Shape(
         "the ARN of a secret in Secrets Manager, its name followed by a hyphen and six characters, or of a parameter "
         "in the Parameter Store"
     ),
+    template="arn:aws:secretsmanager:REGION:ACCOUNT:secret:{}-SUFFIX",
     source="ECS API Secret; Secrets Manager API CreateSecret, Name",
 )
 CLUSTER_NAME = Shape(
@@ -432,12 +451,14 @@ POLICY_ARN = Shape(
     what="policy ARN",
     pattern=r"^arn:[a-z0-9-]+:iam::(aws|\d{12}):policy/\S+$",
     says="the ARN of an IAM policy",
+    template="arn:aws:iam::aws:policy/{}",
     source="IAM API AttachRolePolicy",
 )
 SNS_TOPIC = Shape(
     what="topic ARN",
     pattern=r"^arn:[a-z0-9-]+:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?$",
     says="the ARN of an SNS topic",
+    template="arn:aws:sns:REGION:ACCOUNT:{}",
     source="SNS API CreateTopic",
 )
 VPC_ID = Shape(what="VPC id", pattern=r"^vpc-[0-9a-f]+$", says="an id such as vpc-0abc", source="EC2 API")

@@ -16,11 +16,23 @@ from abtest.experiment.checks import check
 from abtest.experiment.engine_text import reveal
 from abtest.experiment.limits import VARIANT_NAME, Length, Measure, Shape
 from abtest.experiment.problems import NAMESPACE, ConfigError, Path, Problem, Report, nearest
+from abtest.experiment.remedies import (
+    FOREIGN_KEYS,
+    as_arn,
+    as_boolean,
+    as_item,
+    as_list,
+    as_mapping,
+    as_number,
+    as_text,
+    as_weights,
+    quoted,
+)
 from abtest.experiment.source import Source, stack_file
 from abtest.experiment.type_tree import alternatives, experiment_type, unwrapped
 from abtest.experiment.types import SECRET, Experiment, Secret
 
-__all__ = ["load", "load_stack", "try_load"]
+__all__ = ["likely_controls", "load", "load_stack", "try_load"]
 
 
 def load_stack(stack: str) -> tuple[Experiment, Source, tuple[Problem, ...]]:
@@ -45,7 +57,11 @@ def try_load(source: Source) -> tuple[Experiment, tuple[Problem, ...]]:
     for note in source.notes:
         report.warning((), note)
     raw = _known_keys(source, report)
-    loader = _Loader(report)
+    variants = raw.get("variants")
+    names = variants if isinstance(variants, dict) else ()
+    # The engine sorts the keys of a mapping.
+    in_order = sorted(names, key=lambda name: report.places.place(("variants", name)).line)
+    loader = _Loader(report, tuple(in_order))
     experiment: Experiment = loader.section(experiment_type(), raw, ())
     check(experiment, report, source.project.folder, region=source.setting("aws:region"))
     return experiment, report.sorted()
@@ -62,7 +78,8 @@ def _known_keys(source: Source, report: Report) -> dict[str, Any]:
                 report.warning((key,), f"is not read; did you mean {NAMESPACE}:{name}?")
             continue
         if name not in fields:
-            report.unknown_key((), name, fields, _homes().get(name, ()))
+            hint = FOREIGN_KEYS["Experiment"].get(name, "")
+            report.unknown_key((), name, fields, _homes().get(name, ()), hint)
             continue
         value = _decode(text, fields[name].type)
         if value is None:
@@ -70,13 +87,39 @@ def _known_keys(source: Source, report: Report) -> dict[str, Any]:
         else:
             raw[name] = value
     raw.setdefault("experiment", source.project.name)
-    variants = raw.get("variants")
-    if isinstance(variants, dict) and variants:
-        first = min(variants)
-        raw.setdefault("control", first if re.fullmatch(VARIANT_NAME.pattern, first) else SECRET)
-    else:
-        raw.setdefault("control", SECRET)
+    if "control" not in raw:
+        raw["control"] = _default_control(raw, report)
     return raw
+
+
+def _default_control(raw: Mapping[str, Any], report: Report) -> str:
+    """The variant that can only be the control: the one that is in the split, or is named so. Reports where there are
+    several; SECRET stands for one that is not known.
+    """
+    weights, variants = raw.get("weights"), raw.get("variants")
+    if not isinstance(weights, dict) or not isinstance(variants, dict):
+        return SECRET
+    names = [str(name) for name in weights if name in variants and re.fullmatch(VARIANT_NAME.pattern, name)]
+    if "control" in names:
+        return "control"
+    if len(names) == 1:
+        return names[0]
+    if names:
+        largest = likely_controls({name: weights[name] for name in names})
+        is_one = len(largest) == 1
+        which = "the variant with the largest weight" if is_one else "the one that the others are compared with"
+        report.missing(
+            ("control",),
+            "it is the variant that the others are compared with, and that a rollback sends all clients to; write "
+            f"{NAMESPACE}:control: {' or '.join(largest)}, {which}",
+        )
+    return SECRET
+
+
+def likely_controls(weights: Mapping[str, Any]) -> list[str]:
+    """The variants with the largest weight, by name."""
+    numbers = {name: weight if isinstance(weight, int | float) else 0 for name, weight in weights.items()}
+    return sorted(name for name, weight in numbers.items() if weight == max(numbers.values()))
 
 
 @functools.cache
@@ -132,17 +175,20 @@ _NO_VALUE = "has no value; give one, or take the key out"
 class _Loader:
     """Converts plain values by their declared types. A value that is wrong is reported and stands in for itself."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, variants: tuple[str, ...] = ()) -> None:
+        """``variants`` are the names in the order of the file."""
         self._report = report
+        self._variants = variants
 
     def section(self, kind: inspect.StructType, raw: Any, path: Path) -> Any:
         if not isinstance(raw, dict):
-            self._wrong(path, raw, "a mapping")
+            self._wrong(path, raw, "a mapping", _write(as_mapping(raw, (), None)))
             raw = {}
         known = {field.encode_name: field for field in kind.fields}
         for name in raw:
-            if name not in known:
-                self._report.unknown_key(path, name, known, _homes().get(name, ()))
+            if name not in known and not self._lacks_space(path, name, raw[name]):
+                hint = FOREIGN_KEYS.get(kind.cls.__name__, {}).get(name, "")
+                self._report.unknown_key(path, name, known, _homes().get(name, ()), hint)
         values: dict[str, Any] = {}
         for name, field in known.items():
             if name in raw and raw[name] is None:
@@ -153,6 +199,14 @@ class _Loader:
                 self._missing(path, name)
                 values[field.name] = _stand_in(field.type)
         return kind.cls(**values)
+
+    def _lacks_space(self, path: Path, name: str, value: Any) -> bool:
+        """Reports ``a:90``, which YAML reads as a key without a value."""
+        key, _, rest = name.partition(":")
+        if value is not None or not key or not rest:
+            return False
+        self._report.error((*path, name), f"has no value; write {key}: {rest}, with a space after the colon")
+        return True
 
     def _missing(self, path: Path, name: str) -> None:
         where = (*path, name)
@@ -173,11 +227,13 @@ class _Loader:
         if isinstance(kind, inspect.VarTupleType):
             return self._list(kind, raw, path)
         if isinstance(kind, inspect.LiteralType):
-            return self._choice(kind.values, raw, path)
+            return self._choice(kind.values, limit, raw, path)
         if isinstance(kind, inspect.IntType | inspect.FloatType):
             return self._number(kind, limit, raw, path)
         if isinstance(kind, inspect.BoolType):
-            return raw if isinstance(raw, bool) else self._wrong(path, raw, "true or false", stand_in=False)
+            if isinstance(raw, bool):
+                return raw
+            return self._wrong(path, raw, "true or false", _write(as_boolean(raw)), stand_in=False)
         return self._text(limit, kind, raw, path)
 
     def _union(self, kind: inspect.UnionType, raw: Any, path: Path) -> Any:
@@ -196,16 +252,33 @@ class _Loader:
             elif _fits(plain[0], raw):
                 return self.value(member, raw, path)
         kinds = [k for m in members for k in alternatives(m) if not isinstance(k, inspect.LiteralType)]
-        hint = _unquoted(raw) if any(isinstance(k, inspect.IntType | inspect.FloatType) for k in kinds) else ""
+        hint = ""
+        for member in members:
+            bare, limit = unwrapped(member)
+            if isinstance(bare, inspect.IntType | inspect.FloatType):
+                hint = hint or _unquoted(raw, limit)
+            elif isinstance(bare, inspect.DictType):
+                hint = hint or _write(self._mapping_for(bare, raw))
         self._wrong(path, raw, " or ".join([*map(_article, kinds), *map(str, choices)]), hint)
         return _stand_in(members[0])
 
+    def _mapping_for(self, kind: inspect.DictType, raw: Any) -> str:
+        """What to write instead of a list or a text, if the values belong to the variants also by their names."""
+        is_by_variant = unwrapped(kind.key_type)[1] is VARIANT_NAME
+        return as_mapping(raw, self._variants if is_by_variant else (), unwrapped(kind.value_type)[1])
+
     def _mapping(self, kind: inspect.DictType, raw: Any, path: Path) -> Mapping[str, Any]:
         if not isinstance(raw, dict):
-            self._wrong(path, raw, "a mapping")
+            self._wrong(path, raw, "a mapping", _write(self._mapping_for(kind, raw)))
             raw = {}
         found = {}
+        limit = unwrapped(kind.value_type)[1]
+        if weights := as_weights(raw, limit):
+            self._wrong(path, raw, f"whole numbers ({limit})", _write(weights))
+            raw = {name: value for name, value in raw.items() if isinstance(value, int)}
         for name in sorted(raw):
+            if self._lacks_space(path, name, raw[name]):
+                continue
             self.value(kind.key_type, name, (*path, name))
             if raw[name] is None:
                 self._report.error((*path, name), _NO_VALUE)
@@ -216,29 +289,31 @@ class _Loader:
 
     def _list(self, kind: inspect.VarTupleType, raw: Any, path: Path) -> tuple[Any, ...]:
         if not isinstance(raw, list):
-            example = f"; write [{_quoted(raw)}]" if isinstance(raw, str | int) and raw is not SECRET else ""
-            self._wrong(path, raw, "a list", example)
+            self._wrong(path, raw, "a list", _write(as_list(raw, unwrapped(kind.item_type)[1])))
             return ()
         return tuple(self.value(kind.item_type, item, (*path, n)) for n, item in enumerate(raw))
 
-    def _choice(self, values: tuple[Any, ...], raw: Any, path: Path) -> Any:
+    def _choice(self, values: tuple[Any, ...], limit: Measure | None, raw: Any, path: Path) -> Any:
         if raw in values and not isinstance(raw, bool):
             return raw
-        hint = ""
-        if isinstance(raw, str) and not isinstance(raw, Secret):
+        hint = _write(as_number(raw, limit, values) or as_item(raw))
+        if not hint and isinstance(raw, str):
             meant = nearest(raw, [value for value in values if isinstance(value, str)])
-            number = any(raw.endswith(str(value)) for value in values if isinstance(value, int))
-            hint = "; write the number alone" if number else f"; {meant}" if meant.startswith("did") else ""
+            hint = f"; {meant}" if meant.startswith("did") else ""
         return self._wrong(path, raw, "one of " + ", ".join(map(str, values)), hint, stand_in=values[0])
 
     def _number(self, kind: inspect.IntType | inspect.FloatType, limit: Measure | None, raw: Any, path: Path) -> Any:
         if not _fits(kind, raw):
             words = _article(kind) + (f" ({limit})" if limit else "")
-            return self._wrong(path, raw, words, _unquoted(raw), stand_in=limit.low if limit else 0)
+            return self._wrong(path, raw, words, _unquoted(raw, limit), stand_in=limit.low if limit else 0)
         if limit and not limit.low <= raw <= limit.high:
             side, bound = ("below", limit.low) if raw < limit.low else ("over", limit.high)
             unit = f" {limit.unit}" if limit.unit else ""
-            self._report.error(path, f"{_shown(raw)} is {side} {bound}{unit}; {limit.what}: {limit} ({limit.source})")
+            share = as_number(raw, limit)
+            hint = f"; for {_shown(raw)} % write {share}" if share else ""
+            self._report.error(
+                path, f"{_shown(raw)} is {side} {bound}{unit}; {limit.what}: {limit} ({limit.source}){hint}"
+            )
         return raw
 
     def _text(self, limit: Shape | Length | None, kind: inspect.Type, raw: Any, path: Path) -> str:
@@ -246,10 +321,10 @@ class _Loader:
             return raw
         if not isinstance(raw, str):
             text = str(raw).lower()
-            right = _quoted(text)
+            right = quoted(text)
             if isinstance(limit, Shape) and not re.fullmatch(limit.pattern, text):
                 right = limit.says
-            self._wrong(path, raw, "text", f"; write {right}" if isinstance(raw, bool | int | float) else "")
+            self._wrong(path, raw, "text", _write(right if isinstance(raw, bool | int | float) else as_item(raw)))
             return SECRET
         shown = _shown(raw)
         longest = limit.longest if isinstance(limit, Shape) else limit.high if limit else None
@@ -257,7 +332,8 @@ class _Loader:
             message = f"{shown} has {len(raw)} characters, at most {longest} are allowed ({limit.what}; {limit.source})"
             self._report.error(path, message)
         elif isinstance(limit, Shape) and not re.fullmatch(limit.pattern, raw):
-            self._report.error(path, f"{shown} is no {limit.what}: expected {limit} ({limit.source})")
+            hint = _write(as_text(raw, limit) or as_arn(raw, limit))
+            self._report.error(path, f"{shown} is not a valid {limit.what}: expected {limit} ({limit.source}){hint}")
         elif not raw and isinstance(kind, inspect.StrType) and kind.min_length:
             self._report.error(path, "is empty; give a value or take the key out")
         return str(raw)
@@ -285,16 +361,18 @@ def _shown(raw: Any) -> str:
     """A value as a message shows it, shortened where it is long."""
     text = raw if isinstance(raw, str) else json.dumps(raw, ensure_ascii=False, default=str)
     text = text if len(text) <= 60 else f"{text[:57]}..."
-    return _quoted(text) if isinstance(raw, str) else text
+    return quoted(text) if isinstance(raw, str) else text
 
 
-def _quoted(raw: Any) -> str:
-    return json.dumps(raw, ensure_ascii=False) if isinstance(raw, str) else str(raw)
+def _write(suggestion: str) -> str:
+    return f"; write {suggestion}" if suggestion else ""
 
 
-def _unquoted(raw: Any) -> str:
+def _unquoted(raw: Any, limit: Measure | None) -> str:
     """What to do about a text where a number belongs."""
-    return "; without quotes" if isinstance(raw, str) and _NUMBER.fullmatch(raw) else ""
+    if isinstance(raw, str) and _NUMBER.fullmatch(raw):
+        return "; without quotes"
+    return _write(as_number(raw, limit) or as_item(raw))
 
 
 def _fits(kind: inspect.Type, raw: Any) -> bool:

@@ -100,18 +100,21 @@ class Report(Struct):
             self._broken.add(path)
             self._add("error", path, message)
 
-    def unknown_key(self, path: Path, name: str, known: Iterable[str], homes: Sequence[str] = ()) -> None:
-        """A key that the mapping at ``path`` does not have; ``homes`` are the paths of mappings that do."""
-        remedy = nearest(name, known)
-        if (path, name) == (("guardrails",), "override"):  # a key of the top level, which does something else
-            remedy = "did you mean suspend?"
-        elif name == NAMESPACE and not path:
+    def unknown_key(
+        self, path: Path, name: str, known: Iterable[str], homes: Sequence[str] = (), hint: str = ""
+    ) -> None:
+        """A key that the mapping at ``path`` does not have; ``homes`` are the paths of mappings that do, ``hint`` says
+        what serves instead.
+        """
+        remedy = hint or nearest(name, known)
+        if not hint and name == NAMESPACE and not path:
             remedy = f"keys are written {NAMESPACE}:weights, not as a mapping below {NAMESPACE}"
-        elif homes and not remedy.startswith("did"):
+        elif not hint and homes and not remedy.startswith("did"):
             remedy = f"it belongs to {' or '.join(home or 'the top level' for home in homes)}"
         self.error((*path, name), f"there is no such key; {remedy}")
         self._with_unknown_keys.add(path)
-        self._misspelt.add((*path, _meant(name, known)))
+        if not hint:
+            self._misspelt.add((*path, _meant(name, known)))
 
     def missing(self, path: Path, message: str) -> None:
         """A key that has to be there; one beside it that was taken for it has said so already."""

@@ -165,7 +165,8 @@ class Ecs(Section, frozen=True, kw_only=True):
 
     image: Annotated[str, limits.IMAGE.meta("Container image, with its registry unless it is Docker Hub's.")]
     cpu: Annotated[
-        Literal[256, 512, 1024, 2048, 4096, 8192, 16384], Meta(description="CPU units of a task; 1024 are one vCPU.")
+        Literal[256, 512, 1024, 2048, 4096, 8192, 16384],
+        Meta(description="CPU units of a task; 1024 are one vCPU.", extra={"limit": limits.TASK_CPU}),
     ]
     memory: Annotated[int, limits.TASK_MEMORY.meta("Memory of a task; which sizes there are depends on `cpu`.")]
     count: Annotated[int, limits.TARGET_COUNT.meta("Number of tasks; `autoscaling` has its own.")] = 1
@@ -208,7 +209,10 @@ class Ecs(Section, frozen=True, kw_only=True):
         Literal[
             1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
         ],
-        Meta(description="Days that CloudWatch keeps what the container prints."),
+        Meta(
+            description="Days that CloudWatch keeps what the container prints.",
+            extra={"limit": limits.LOG_RETENTION},
+        ),
     ] = 30
     task_policy_arns: Annotated[
         tuple[Annotated[str, limits.POLICY_ARN.meta("An IAM policy.")], ...],
@@ -690,7 +694,11 @@ class Experiment(Section, frozen=True, kw_only=True):
         ),
     ]
     control: Annotated[
-        str, limits.VARIANT_NAME.meta("What the other variants are compared with. Default: the first by name.")
+        str,
+        limits.VARIANT_NAME.meta(
+            "What the other variants are compared with, and what a rollback goes back to; in `weights`. "
+            "Default: a variant named `control`, or the only one in `weights`."
+        ),
     ]
     weights: Annotated[
         Mapping[VariantName, Weight], Meta(description="The main split: 1 to 5 variants. The line that shifts traffic.")

@@ -67,7 +67,13 @@ class StackFile:
         return self.source.label
 
     def edited(self, changes: Mapping[tuple[str, ...], Any]) -> Self:
-        """With other values; nothing is written yet. Raises EditError, or ConfigError where they may not be."""
+        """With other values; nothing is written yet. Raises EditError, or ConfigError where they may not be.
+
+        A second variant in the split makes the control ambiguous, so it is written down.
+        """
+        weights = changes.get(("abtest:weights",), {})
+        if "abtest:control" not in self.source.values and self.experiment.control != "control" and len(weights) > 1:
+            changes = {("abtest:control",): self.experiment.control, **changes}
         return self._of(self.path, self.project, edited(self.text, changes))
 
     @property

@@ -224,8 +224,8 @@ def _warn_of_strangers(report: Report, table: RoutingTable) -> None:
 
 
 def _warn_of_unreached(report: Report, experiment: Experiment, name: str) -> None:
-    """A variant with weight 0 is kept warm on purpose; a control outside of the weights is told elsewhere."""
-    if name in experiment.weights or name == experiment.control or experiment.state(name) == "warm":
+    """A variant with weight 0 is kept warm on purpose."""
+    if name in experiment.weights or experiment.state(name) == "warm":
         return
     where = (
         "no weights and no rule" if experiment.state(name) == "off" else "no weights and only in rules never reached"

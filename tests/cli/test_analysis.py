@@ -25,6 +25,7 @@ from tests.rollout.test_status import NOW, update
 STACK = """\
 config:
   aws:region: us-east-1
+  abtest:control: a
   abtest:weights: {a: 50, b: 50}
   abtest:guardrails: {metrics: {errorRate: {worseBy: 0.005}}}
   abtest:variants:

@@ -13,6 +13,7 @@ from tests.configs import ROOT, STACKS, write_stack
 GOOD = """\
 config:
   abtest:guardrails: {}
+  abtest:control: a
   abtest:weights: {a: 50, b: 50}
   abtest:variants:
     a: {port: 8080, targets: {external: ip}}
@@ -32,6 +33,7 @@ config:
   abtest:rules:
     one: {priority: 10, when: {path: [/x]}, forward: bb}
     two: {priority: 10, when: {pathRegex: [/y]}, forward: a}
+  abtest:control: a
 """
 BROKEN_LINES = """\
 Pulumi.test.yaml:2: error: abtest:wieghts: there is no such key; did you mean weights?
@@ -180,7 +182,7 @@ def test_warnings_are_shown_and_do_not_change_the_code(capsys: Capsys, project: 
     ran = run_here(capsys, "check")
     first, last = ran.out.splitlines()
     assert ran.code == 0
-    assert first.startswith('Pulumi.test.yaml:8: warning: abtest:rules.one.when.hostRegex[0]: "models" is not anchored')
+    assert first.startswith('Pulumi.test.yaml:9: warning: abtest:rules.one.when.hostRegex[0]: "models" is not anchored')
     assert last == "1 stack file: 0 errors, 1 warning"
 
 
@@ -190,7 +192,7 @@ def test_what_the_rules_do_together_is_told_after_what_the_values_say(capsys: Ca
     _, shadow, last = ran.out.splitlines()
     assert ran.code == 0
     assert shadow == (
-        "Pulumi.test.yaml:9: warning: abtest:rules.too-late: is never reached: rule 1 (all-of-it) comes first and takes "
+        "Pulumi.test.yaml:10: warning: abtest:rules.too-late: is never reached: rule 1 (all-of-it) comes first and takes "
         "all its requests; give it a lower priority number, or take it out"
     )
     assert last == "1 stack file: 0 errors, 2 warnings"
@@ -210,7 +212,7 @@ def test_where_a_value_is_wrong_nothing_is_said_of_the_rules_together(capsys: Ca
         ),
         ("- a\n", "Pulumi.test.yaml:1: error: expected a mapping with the key config:"),
         ("config:\n  abtest:weights: {a: 1\n", "Pulumi.test.yaml:3: error: not valid YAML: "),
-        (f"{GOOD}{GOOD}", "Pulumi.test.yaml:7: error: the key config stands twice; it is on line 1 already"),
+        (f"{GOOD}{GOOD}", "Pulumi.test.yaml:8: error: the key config stands twice; it is on line 1 already"),
         ("config: {}\n", "Pulumi.test.yaml:1: error: abtest:variants: missing; "),
     ],
     ids=["empty", "a list", "not YAML", "a key twice", "no keys"],

@@ -17,6 +17,7 @@ Capsys = pytest.CaptureFixture[str]
 
 STACK = """config:
   aws:region: us-east-1
+  abtest:control: a
   abtest:weights: {a: 90, b: 10}
   abtest:variants:
     a: {port: 8080, targets: {launch: {instanceType: t3.small, userDataFile: ../start.sh}}}
@@ -218,7 +219,7 @@ def test_problems_of_both_sides_come_at_once_each_with_its_commit(project: Path,
     ran = run_here(capsys, "diff", "--base", "HEAD")
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.splitlines() == [
-        f"{base}:infra/Pulumi.dev.yaml:3: error: abtest:weights.b: 1000 is over 999; weight: 0 to 999 (API TargetGroupTuple)",
+        f"{base}:infra/Pulumi.dev.yaml:4: error: abtest:weights.b: 1000 is over 999; weight: 0 to 999 (API TargetGroupTuple)",
         f"{base}:infra/Pulumi.dev.yaml:5: error: abtest:variants.a.targets.launch.userDataFile: "
         "none.sh cannot be read from the project folder: No such file or directory",
         "Pulumi.dev.yaml:7: error: abtest:wieghts: there is no such key; did you mean weights?",
@@ -304,3 +305,42 @@ def test_a_stack_file_may_come_through_a_pipe(project: Path, tmp_path: Path, cap
     ran = run_here(capsys, "diff", "--from", str(pipe))
     writer.join()
     assert (ran.code, ran.err) == (0, "")
+
+
+# The control ----------------------------------------------------------------------------------------------------------
+
+
+def without_control(text: str) -> str:
+    return text.replace("  abtest:control: a\n", "")
+
+
+def test_a_base_from_before_the_control_was_required_can_be_compared(project: Path, capsys: Capsys) -> None:
+    (project / "Pulumi.dev.yaml").write_text(without_control(STACK))
+    commit(project)
+    (project / "Pulumi.dev.yaml").write_text(SHIFTED.replace("control: a", "control: b"))
+    ran = run_here(capsys, "diff", "--base", "HEAD", "--format", "json")
+    assert (ran.code, ran.err) == (2, "")
+    assert json.loads(ran.out)["settings"] == []
+    (project / "Pulumi.dev.yaml").unlink()  # no control to take from here
+    assert run_here(capsys, "diff", "--base", "HEAD").code == 2
+
+
+def test_a_saved_file_without_a_control_can_be_compared(project: Path, capsys: Capsys) -> None:
+    (project / "old.yaml").write_text(without_control(STACK))
+    ran = run_here(capsys, "diff", "--from", "old.yaml")
+    assert (ran.code, ran.err) == (0, "")
+
+
+def test_other_mistakes_of_the_base_are_still_told(project: Path, capsys: Capsys) -> None:
+    (project / "old.yaml").write_text(without_control(STACK).replace("b: 10", "b: 1000"))
+    ran = run_here(capsys, "diff", "--from", "old.yaml")
+    assert ran.code == 1
+    assert "abtest:weights.b: 1000 is over 999" in ran.err
+
+
+def test_the_working_tree_needs_its_control(project: Path, capsys: Capsys) -> None:
+    (project / "Pulumi.dev.yaml").write_text(without_control(STACK))
+    ran = run_here(capsys, "diff")
+    assert ran.code == 1
+    assert ran.err.startswith("Pulumi.dev.yaml:1: error: abtest:control: missing; ")
+    assert ran.err.count("error:") == 1

@@ -362,7 +362,7 @@ def test_serving_follows_the_stack_file_and_survives_a_bad_save(tmp_path: Path) 
     assert serving.answer("/v2/x") == "a"
     serving.save("b: 10}", "b: 1000}")
     shown = serving.waits_for("the last good routing stays")
-    assert "Pulumi.dev.yaml:6: error: abtest:weights.b: 1000 is over 999" in serving.waits_for("weights.b: 1000")
+    assert "Pulumi.dev.yaml:8: error: abtest:weights.b: 1000 is over 999" in serving.waits_for("weights.b: 1000")
     assert serving.answer("/v2/x") == "a"
     (tmp_path / "__main__.py").write_text("this is no program")
     serving.save("b: 1000}", "b: 20}")

@@ -30,6 +30,7 @@ Capsys = pytest.CaptureFixture[str]
 STACK = """\
 config:
   aws:region: us-east-1
+  abtest:control: a
   abtest:weights: {a: 50, b: 50}
   abtest:stickinessSeconds: "3600"
   abtest:guardrails: {}

@@ -185,14 +185,14 @@ def test_the_committed_schemas_are_the_types(name: str) -> None:
 def test_the_json_is_what_its_schema_says(capsys: Capsys, engine: Standing, tmp_path: Path) -> None:
     engine.updates = (update(PLAN.message(1)), update("", **{"abtest:weights": '{"a": 1, "b": 0}'}))
     check = jsonschema.Draft202012Validator(json.loads(printed_file("status").read_text()))
-    for stack in ("dev", changed(tmp_path, "{a: 90, b: 10}", "{b: 10}")):
+    for stack in ("dev", changed(tmp_path, "{a: 90, b: 10}", "{a: 90}")):
         found = json.loads(run_here(capsys, "status", "--stack", stack, "--format", "json").out)
         check.validate(found)
         assert found.keys() == printed_schema("status")["$defs"]["Status"]["properties"].keys()
     assert not check.is_valid({**found, "status": "Fine"})
-    assert found["variants"][0] == {
-        "name": "a", "isControl": True, "state": "live", "held": False,
-        "weight": {"set": None, "actual": 90}, "share": {"set": None, "actual": 0.9}, "healthy": 1, "targets": 1,
+    assert found["variants"][1] == {
+        "name": "b", "isControl": False, "state": "live", "held": False,
+        "weight": {"set": None, "actual": 10}, "share": {"set": None, "actual": 0.1}, "healthy": 1, "targets": 1,
     }  # fmt: skip
     assert found["ramp"]["shares"] == [0.1, 0.25]
 

@@ -29,6 +29,7 @@ def rule(priority: int, path: str, forward: str | Mapping[str, int]) -> dict[str
 
 BASE: dict[str, Any] = {
     "experiment": "first",
+    "control": "a",
     "weights": {"a": 90, "b": 10},
     "stickinessSeconds": "3600",
     "variants": {"a": launching(), "b": launching()},

@@ -120,7 +120,7 @@ def test_the_engine_and_a_file_read_offline_give_the_same_values(tmp_path: Path)
 
 
 def test_a_key_without_a_value_is_the_same_experiment_to_the_engine_and_offline(tmp_path: Path) -> None:
-    values = {"weights": BASE["weights"], "variants": BASE["variants"]}
+    values = {"control": BASE["control"], "weights": BASE["weights"], "variants": BASE["variants"]}
     keys = [*(f"abtest:{key}: {json.dumps(value)}" for key, value in values.items()), "abtest:rules:", "abtest:tags: ~"]
     project = PROJECT.partition("config:")[0]
 

@@ -66,7 +66,19 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         config(variants={"a": variant(protocolVersion="GRPC", healthCheck={"matcher": "200"}), "b": VARIANT}, listener=HTTPS),
         "abtest:variants.a.healthCheck.matcher: 200 is not within 0 to 99",
     ),
-    "matcher backwards": (with_a(healthCheck={"matcher": "299-200"}), 'abtest:variants.a.healthCheck.matcher: "299-200" ends before it starts'),
+    "matcher backwards": (with_a(healthCheck={"matcher": "200,299-201"}), 'abtest:variants.a.healthCheck.matcher: "299-201" ends before it starts; write "201-299"'),
+    "matcher of several ranges out of range": (
+        with_a(healthCheck={"matcher": "200-202,400-504"}), "abtest:variants.a.healthCheck.matcher: 504 is not within 200 to 499"
+    ),
+    "matcher with spaces": (
+        with_a(healthCheck={"matcher": "200, 301"}), 'abtest:variants.a.healthCheck.matcher: "200, 301" is not a valid matcher: expected status codes and ranges such as "200", "200,202" or "200-299,301" (API Matcher); write "200,301"'
+    ),
+    "matcher with the dash of AWS's guide": (
+        with_a(healthCheck={"matcher": "200\N{EN DASH}399"}), 'abtest:variants.a.healthCheck.matcher: "200\N{EN DASH}399" is not a valid matcher: expected status codes and ranges such as "200", "200,202" or "200-299,301" (API Matcher); write "200-399"'
+    ),
+    "matcher with a range of three": (
+        with_a(healthCheck={"matcher": "200-299-301"}), 'abtest:variants.a.healthCheck.matcher: "200-299-301" is not a valid matcher: expected status codes'
+    ),
     "GRPC without HTTPS": (with_a(protocolVersion="GRPC"), "abtest:variants.a.protocolVersion: GRPC needs an HTTPS listener"),
     "HTTP2 without HTTPS": (with_a(protocolVersion="HTTP2"), "abtest:variants.a.protocolVersion: HTTP2 needs an HTTPS listener"),
     "slow start too short": (
@@ -371,7 +383,9 @@ DOUBTED: dict[str, tuple[dict[str, Any], str]] = {
         with_a(targets={"ipAddresses": ["8.8.8.8"]}),
         "warning: abtest:variants.a.targets.ipAddresses[0]: 8.8.8.8 is in no private range; AWS takes it only from a block of the VPC",
     ),
-    "a control outside the split": (config(weights={"b": 1}), "warning: abtest:control: a is not in abtest:weights"),
+    "a status that a matcher repeats": (
+        with_a(healthCheck={"matcher": "200-299,250"}), "warning: abtest:variants.a.healthCheck.matcher: 250 repeats a status that is already in 200-299,250",
+    ),
     "a control that was left behind": (
         config(weights={"a": 0, "b": 1}),
         "warning: abtest:control: a has no new clients, but `abtest rollback` sends all of them back to it",
@@ -445,7 +459,9 @@ def test_what_aws_leaves_open_or_may_be_a_mistake_is_a_warning(name: str) -> Non
         config(listener={"responseHeaders": {}}),
         config(network={"ipAddressType": "dualstack-without-public-ipv4", "ingressCidrs": ["::/0"]}),
         with_a(healthCheck={"intervalSeconds": 6, "timeoutSeconds": 5, "matcher": "200,204,301"}),
-        config(variants={"a": variant(protocolVersion="GRPC", healthCheck={"matcher": "0-12"}), "b": VARIANT}, listener=HTTPS),
+        with_a(healthCheck={"matcher": "200-299,301"}),
+        with_a(healthCheck={"matcher": "200-202,400-404"}),
+        config(variants={"a": variant(protocolVersion="GRPC", healthCheck={"matcher": "0-5,12"}), "b": VARIANT}, listener=HTTPS),
         when(sourceIp=["0.0.0.0/0", "2001:db8::/32"]),
         when(pathRegex=[r"^a\++$", "^[*+]+$", r"^/a\(?=b$", "^[[:alpha:]]+$", "^(?P<x>a)$"]),
         config(dns={"zone": "internal", "name": "m.internal", "privateZone": True}),
@@ -623,7 +639,7 @@ def test_the_guardrails_are_suspended_for_a_day_at_most(form: str) -> None:
 
 def test_a_suspension_ends_at_a_time_of_the_calendar() -> None:
     assert "is no time of the calendar" in errors_until("2026-02-30T10:00:00Z")[0]
-    assert "is no point in time" in errors_until("tomorrow")[0]
+    assert "is not a valid point in time" in errors_until("tomorrow")[0]
 
 
 def test_only_variants_that_are_there_are_held() -> None:

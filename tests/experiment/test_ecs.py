@@ -85,7 +85,7 @@ def test_an_image_with_a_version_or_a_digest_is_taken(image: str) -> None:
 def test_an_image_that_ecs_does_not_take_is_refused(image: str) -> None:
     (message,) = errors(service(image=image))
     assert message.startswith(f"{AT}.image: ")
-    assert "is no container image" in message
+    assert "is not a valid container image" in message
 
 
 def test_an_image_has_no_scheme() -> None:
@@ -139,6 +139,7 @@ ENCRYPTED = (
 STACK = """\
 config:
   aws:region: us-east-1
+  abtest:control: a
   abtest:weights: {a: 1, b: 0}
   abtest:guardrails: {}
   abtest:variants:
@@ -176,7 +177,7 @@ def test_a_secret_of_another_region_is_doubted() -> None:
 @pytest.mark.parametrize("arn", ["token", ARN.replace("secretsmanager", "s3"), ARN.partition("secret:")[0]])
 def test_a_secret_is_named_by_its_arn(arn: str) -> None:
     (message,) = errors(service(secrets={"TOKEN": arn}))
-    assert "is no place of a secret" in message
+    assert "is not a valid place of a secret" in message
 
 
 @pytest.mark.parametrize("end", ["", ":key::", "/ranker", "-AbCdE"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -73,7 +74,7 @@ def test_a_number_is_taken_at_its_limits_and_refused_beyond_them(name: str) -> N
 def test_a_number_that_is_none_is_refused_in_words(name: str, wrong: object) -> None:
     _, build = RANGES[name]
     (message,) = errors(build(wrong))
-    assert "expected a whole number" in message or "expected a mapping" in message
+    assert re.search("expected (a )?whole number", message) or "expected a mapping" in message
 
 
 def headers(**changes: Any) -> dict[str, Any]:

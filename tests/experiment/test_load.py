@@ -27,6 +27,7 @@ config:
     x: {priority: 10, when: {path: ["/a b"], header: {Host: [a]}}, forward: bb}
     y: {priority: 10, when: {}, forward: a, respond: {status: 301}}
     z: {priority: 11, when: {sourceIp: [10.0.0.1/24]}, redirect: {query: x}}
+  abtest:control: a
 """
 
 
@@ -46,7 +47,7 @@ def test_every_problem_comes_at_once_in_the_order_of_the_file(tmp_path: Path) ->
         '12: error: abtest:variants.b.targets.instanceIds: expected a list, got the text "i-0abc"; write ["i-0abc"]',
         "14: error: abtest:rules.x.forward: there is no variant bb; did you mean b?",
         "14: error: abtest:rules.x.when.header.Host: Host is no header condition; use host (API HttpHeaderConditionConfig)",
-        '14: error: abtest:rules.x.when.path[0]: "/a b" is no path pattern: expected letters, digits and _ - . $ / ~ " '
+        '14: error: abtest:rules.x.when.path[0]: "/a b" is not a valid path pattern: expected letters, digits and _ - . $ / ~ " '
         "' @ : + &, with the wildcards * and ?, at most 128 characters (API RuleCondition)",
         "15: error: abtest:rules.y: forward and respond are given; a rule has exactly one of forward, redirect, respond "
         "(API Action)",
@@ -120,7 +121,7 @@ def test_where_nothing_is_near_all_known_names_are_told() -> None:
     ("keys", "message"),
     [
         ({"weights": [1]}, "abtest:weights: expected a mapping, got the list [1]"),
-        ({"weights": "a=1"}, 'abtest:weights: expected a mapping, got the text "a=1"'),
+        ({"weights": "a=1"}, 'abtest:weights: expected a mapping, got the text "a=1"; write {a: 1}'),
         ({"weights": {"a": None}}, "abtest:weights.a: has no value; give one, or take the key out"),
         ({"variants": {"a": None, "b": VARIANT}}, "abtest:variants.a: has no value; give one, or take the key out"),
         ({"variants": {"a": [], "b": VARIANT}}, "abtest:variants.a: expected a mapping, got the list []"),
@@ -147,8 +148,14 @@ def test_where_nothing_is_near_all_known_names_are_told() -> None:
             "directives with max-age=SECONDS, such as max-age=31536000; includeSubDomains",
         ),
         ({"tags": {"a": True}}, 'abtest:tags.a: expected text, got true; write "true"'),
-        ({"deletionProtection": "yes"}, 'abtest:deletionProtection: expected true or false, got the text "yes"'),
-        ({"network": {"internal": "true"}}, 'abtest:network.internal: expected true or false, got the text "true"'),
+        (
+            {"deletionProtection": "yes"},
+            'abtest:deletionProtection: expected true or false, got the text "yes"; write true',
+        ),
+        (
+            {"network": {"internal": "true"}},
+            'abtest:network.internal: expected true or false, got the text "true"; write true',
+        ),
         ({"rules": {"r": rule(when=["/x"])}}, 'abtest:rules.r.when: expected a mapping, got the list ["/x"]'),
         (
             {"rules": {"r": rule(when={"header": ["X"]})}},
@@ -176,7 +183,7 @@ def test_where_nothing_is_near_all_known_names_are_told() -> None:
         ),
         (
             {"alarms": {"maxErrorRate": "1 %"}},
-            'abtest:alarms.maxErrorRate: expected a number (0 to 0.5), got the text "1 %"',
+            'abtest:alarms.maxErrorRate: expected a number (0 to 0.5), got the text "1 %"; write 0.01',
         ),
         (
             {"alarms": {"maxP99Seconds": "0.5"}},
@@ -189,7 +196,7 @@ def test_where_nothing_is_near_all_known_names_are_told() -> None:
         ),
         (
             {"alarms": {"maxErrorRate": 1}},
-            "abtest:alarms.maxErrorRate: 1 is over 0.5; error rate: 0 to 0.5 (a share of the requests: 0.01 is 1 %)",
+            "abtest:alarms.maxErrorRate: 1 is over 0.5; error rate: 0 to 0.5 (a share of the requests: 0.01 is 1 %); for 1 % write 0.01",
         ),
         (
             {"alarms": {"minRequests": 0.5}},
@@ -249,7 +256,7 @@ def test_a_key_without_a_value_further_down_is_refused_since_it_may_widen_what_i
         ),
         (
             {"rules": {"r": rule(forward=None, redirect={"host": "y.com", "status": "HTTP_301"})}},
-            'abtest:rules.r.redirect.status: expected one of 301, 302, got the text "HTTP_301"; write the number alone',
+            'abtest:rules.r.redirect.status: expected one of 301, 302, got the text "HTTP_301"; write 301',
         ),
         (
             {"rules": {"r": rule(forward=None, redirect={"host": "y.com", "status": "yes"})}},
@@ -289,11 +296,6 @@ def test_a_whole_number_is_a_number_too(tmp_path: Path) -> None:
     alarms = load_stack(str(file))[0].alarms
     assert alarms is not None
     assert (alarms.max_error_rate, alarms.max_p99_seconds, alarms.min_requests) == (0.025, 2, 100)
-
-
-def test_the_control_is_the_first_variant_by_name_unless_it_is_named() -> None:
-    assert experiment(config()).control == "a"
-    assert experiment(config(control="b")).control == "b"
 
 
 def test_the_order_of_keys_changes_nothing() -> None:

@@ -39,6 +39,7 @@ LISTENER = "arn:aws:elasticloadbalancing:us-east-1:123456789012:listener/app/sha
 STACK = f"""\
 config:
   aws:region: us-east-1
+  abtest:control: a
   abtest:weights: {{a: 90, b: 10}}
   abtest:stickinessSeconds: "600"
   abtest:guardrails: {{requireHealthy: false, alarms: false}}
@@ -168,7 +169,7 @@ def test_a_split_that_moves_is_held_against_its_own_past(folder: Path) -> None:
 
 @pytest.mark.usefixtures("elbv2", "quiet")
 def test_another_name_of_the_experiment_frees_nothing(folder: Path) -> None:
-    renamed = "experiment: next\n  abtest:control: a\n  abtest:weights: {a: 10, b: 90}"
+    renamed = "experiment: next\n  abtest:weights: {a: 10, b: 90}"
     with pytest.raises(GuardError, match=r"b would go from 10 % to 90 % on the main split"):
         change(folder, "weights: {a: 90, b: 10}", renamed)
 

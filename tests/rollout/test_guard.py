@@ -28,6 +28,7 @@ STACK = """\
 config:
   aws:region: us-east-1
   abtest:experiment: guarded
+  abtest:control: a
   abtest:weights: {a: 90, b: 10, c: 0}
   abtest:stickinessSeconds: 3600
   abtest:variants:
@@ -192,7 +193,9 @@ def test_a_control_that_only_the_new_file_names_does_not_gain_all_at_once(deploy
     with pytest.raises(
         GuardError, match=r"maxStep allows 25: go to 35 % first \(abtest:control is b here, and a where"
     ):
-        deployed.change("weights: {a: 90, b: 10, c: 0}", "control: b\n  abtest:weights: {a: 0, b: 1}")
+        deployed.change(
+            "control: a\n  abtest:weights: {a: 90, b: 10, c: 0}", "control: b\n  abtest:weights: {a: 0, b: 1}"
+        )
 
 
 SERVED = "c: {port: 8080, targets: {ecs: {image: 'm:1', cpu: 256, memory: 512, publicIp: true}}}"

@@ -39,8 +39,8 @@ def test_a_variant_that_only_the_load_balancer_sends_clients_to_is_taken_too() -
     assert found.taken == ("b",)
 
 
-def test_the_control_takes_all_also_where_it_was_out_of_the_split() -> None:
-    assert plan(weights={"b": 1}).changes == {WEIGHTS: {"a": 100}, HELD: ["b"]}
+def test_the_control_takes_all_also_if_its_weight_was_0() -> None:
+    assert plan(weights={"a": 0, "b": 1}).changes == {WEIGHTS: {"a": 100}, HELD: ["b"]}
 
 
 def test_who_is_held_already_stays_held() -> None:

@@ -149,10 +149,6 @@ def test_a_variant_behind_shadowed_rules_alone_is_doubtful_too() -> None:
     ]
 
 
-def test_what_is_told_of_the_control_is_not_told_twice() -> None:
-    assert problems(weights={"a": 1}, control="b") == []
-
-
 def test_a_main_split_that_nobody_gets_is_doubtful_unless_a_rule_forwards_to_it() -> None:
     everything = {"path": ["/*"]}
     assert problems(rules={"all": rule(when=everything, forward="split")}) == []

@@ -31,6 +31,7 @@ STACK = """\
 config:
   aws:region: us-east-1
   abtest:experiment: ranker
+  abtest:control: a
   abtest:weights: {a: 90, b: 10}
   abtest:stickinessSeconds: "3600"
   abtest:guardrails: {}

@@ -83,12 +83,12 @@ def test_nothing_is_made_or_logged_unless_asked_for(dev: Deployment) -> None:
     ("logs", "says"),
     [
         ({"retainDays": 0}, "0 is below 1 days"),
-        ({"bucket": "Our_Logs"}, '"Our_Logs" is no bucket name'),
-        ({"bucket": "192.168.0.1"}, '"192.168.0.1" is no bucket name'),
-        ({"bucket": "a..b"}, '"a..b" is no bucket name'),
-        ({"prefix": "x/AWSLogs"}, '"x/AWSLogs" is no prefix of access logs'),
-        ({"prefix": "/x"}, '"/x" is no prefix'),
-        ({"prefix": "x/"}, '"x/" is no prefix'),
+        ({"bucket": "Our_Logs"}, '"Our_Logs" is not a valid bucket name'),
+        ({"bucket": "192.168.0.1"}, '"192.168.0.1" is not a valid bucket name'),
+        ({"bucket": "a..b"}, '"a..b" is not a valid bucket name'),
+        ({"prefix": "x/AWSLogs"}, '"x/AWSLogs" is not a valid prefix of access logs'),
+        ({"prefix": "/x"}, '"/x" is not a valid prefix'),
+        ({"prefix": "x/"}, '"x/" is not a valid prefix'),
         ({"bucket": "ours", "retainDays": 5}, "stands beside bucket"),
     ],
 )

@@ -18,16 +18,22 @@ def check_split(experiment: Experiment, report: Report) -> None:
         return
     check_forward(experiment.weights, variants, report, ("weights",))
     control = experiment.control
+    if report.places.is_encrypted(("control",)):
+        report.error(
+            ("control",),
+            "is encrypted, so `abtest rollback` could not read it; write the variant's name in plain text",
+        )
     if isinstance(control, Secret):
         return
     if control not in variants:
         report.error(("control",), f"there is no variant {control}; {nearest(control, variants)}")
-    elif control not in experiment.weights and experiment.weights:
-        report.warning(
+    elif control not in experiment.weights and experiment.weights and not report.holds_broken(("weights",)):
+        report.error(
             ("control",),
-            f"{control} is not in abtest:weights, so there is nothing in the split to compare with; add {control}: 0",
+            f"{control} is not in abtest:weights, so a rollback could not send clients to it; add {control}: 0 to "
+            "abtest:weights, or name a variant that is in it",
         )
-    elif not experiment.weights.get(control) and any(experiment.weights.values()):
+    elif experiment.weights.get(control) == 0 and any(experiment.weights.values()):
         report.warning(
             ("control",),
             f"{control} has no new clients, but `abtest rollback` sends all of them back to it; if another variant has "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from pathlib import Path as FilePath
 
 from abtest.experiment import limits
@@ -69,13 +68,24 @@ def _check_health(variant: Variant, report: Report, path: Path) -> None:
         and not report.is_broken((*path[:2], "protocolVersion"))
         and not isinstance(health.matcher, Secret)
     ):
-        limit = limits.GRPC_MATCHER if variant.protocol_version == "GRPC" else limits.HTTP_MATCHER
-        codes = [int(code) for code in re.split(r"[-,]", health.matcher)]
-        wrong = [code for code in codes if not limit.low <= code <= limit.high]
+        _check_matcher(health.matcher, variant, report, (*path, "matcher"))
+
+
+def _check_matcher(matcher: str, variant: Variant, report: Report, path: Path) -> None:
+    limit = limits.GRPC_MATCHER if variant.protocol_version == "GRPC" else limits.HTTP_MATCHER
+    passing: set[int] = set()
+    for part in matcher.split(","):
+        low, _, high = part.partition("-")
+        first, last = int(low), int(high or low)
+        wrong = [code for code in (first, last) if not limit.low <= code <= limit.high]
         if wrong:
-            report.error((*path, "matcher"), f"{wrong[0]} is not within {limit}: {limit.what} ({limit.source})")
-        elif "-" in health.matcher and codes[0] > codes[1]:
-            report.error((*path, "matcher"), f'"{health.matcher}" ends before it starts; write "{codes[1]}-{codes[0]}"')
+            report.error(path, f"{wrong[0]} is not within {limit}: {limit.what} ({limit.source})")
+        elif first > last:
+            report.error(path, f'"{part}" ends before it starts; write "{last}-{first}"')
+        elif not passing.isdisjoint(codes := range(first, last + 1)):
+            report.warning(path, f"{part} repeats a status that is already in {matcher}; remove one of the two")
+        else:
+            passing.update(codes)
 
 
 def _check_protocol(experiment: Experiment, variant: Variant, report: Report, path: Path) -> None:

@@ -14,7 +14,7 @@ __all__ = ["Deployed", "HealthCheck", "Listener", "TargetGroup"]
 
 @dataclass(frozen=True, kw_only=True)
 class HealthCheck:
-    """Times in seconds. ``matcher`` is AWS's: "200", "200,202" or "200-299"."""
+    """Times in seconds. ``matcher`` is AWS's: "200", "200,202" or "200-299,301"."""
 
     path: str
     interval: float

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any, Self
 
-from abtest.experiment import Experiment, Project, Source, load
+from abtest.experiment import Experiment, Project, Source, load, try_load
 from abtest.experiment.engine_text import decoded
 from abtest.experiment.engine_yaml import parse
+from abtest.experiment.load import likely_controls
 from abtest.experiment.problems import NAMESPACE
 from abtest.experiment.source import read_text
 from abtest.experiment.types import Secret
 
 __all__ = ["Version", "scripts_of"]
 
+CONTROL = f"{NAMESPACE}:control"
 
 #: What the provider may be given, and nobody may be shown (pulumi_aws Provider).
 _CREDENTIALS = frozenset({"aws:accessKey", "aws:secretKey", "aws:token"})
@@ -36,10 +38,16 @@ class Version:
     encrypted: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, file: FilePath, project: Project) -> Self:
-        """Read a stack file, its project's values and its scripts. Raises ConfigError."""
+    def read(cls, file: FilePath, project: Project, *, control: str | None = None) -> Self:
+        """Read a stack file, its project's values and its scripts. Raises ConfigError.
+
+        ``control`` takes the place of a missing one, so that a file from before it was required can be compared; if it
+        is not in the split of that file, a variant with the largest weight does.
+        """
         text = read_text(file)  # once: it may be a pipe
         source = Source.from_text(text, file, project)
+        if control is not None:
+            source = _with_control(source, control)
         experiment, _ = load(source)
         stack = parse(text).value
         others = {key: decoded(value) for key, value in source.values.items() if not key.startswith(f"{NAMESPACE}:")}
@@ -56,6 +64,16 @@ class Version:
                 **in_clear,
             },
         )
+
+
+def _with_control(source: Source, control: str) -> Source:
+    """The source, with another control if its own is missing or outside of the split, and nothing else is wrong."""
+    experiment, problems = try_load(source)
+    weights = experiment.weights
+    if not weights or {problem.path for problem in problems if problem.severity == "error"} != {CONTROL}:
+        return source
+    name = control if control in weights else likely_controls(weights)[0]
+    return replace(source, values={**source.values, CONTROL: name})
 
 
 def scripts_of(experiment: Experiment) -> dict[str, str]:

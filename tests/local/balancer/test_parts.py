@@ -208,7 +208,13 @@ def test_healthy_targets_are_chosen_or_else_all(algorithm: str) -> None:
 
 @pytest.mark.parametrize(
     ("matcher", "passing"),
-    [("200", {200}), ("200,202", {200, 202}), ("200-299", set(range(200, 300))), ("200,300-301", {200, 300, 301})],
+    [
+        ("200", {200}),
+        ("200,202", {200, 202}),
+        ("200-299", set(range(200, 300))),
+        ("200,300-301", {200, 300, 301}),
+        ("200-202,400-404", {200, 201, 202, 400, 401, 402, 403, 404}),
+    ],
 )
 def test_a_matcher_names_the_statuses_that_pass(matcher: str, passing: set[int]) -> None:
     check = replace(HEALTH, matcher=matcher)

@@ -258,6 +258,7 @@ def test_rules_with_different_secrets_are_not_taken_for_one_another(tmp_path: Pa
 ENCRYPTED = "{secure: AAABAA}"
 PLAIN = """\
 config:
+  abtest:control: a
   abtest:weights: {a: 1, b: 1}
   abtest:variants:
     a: {port: 80, targets: {external: ip}}
