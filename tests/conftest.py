@@ -6,6 +6,7 @@ import functools
 import gc
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -19,6 +20,8 @@ hypothesis.settings.register_profile("here", deadline=None)
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
+
+_FILES = pytest.StashKey[set[str]]()
 
 # Modules and collected tests stay: to look for garbage among them, and often, took a good part of the time.
 gc.set_threshold(50_000)
@@ -52,3 +55,27 @@ def prod() -> Deployment:
 def examples() -> Callable[[str], Deployment]:
     """Each example, by its file's name; deployed when it is first asked for."""
     return functools.cache(lambda name: deploy(str(ROOT / "examples" / f"{name}.yaml")))
+
+
+#: Made by the tools themselves.
+_TOOLS = {".git", ".hypothesis", ".import_linter_cache", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".venv"}
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.stash[_FILES] = _files_of_the_project()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tests write to temporary folders: what they leave in the project fails the run."""
+    left = sorted(_files_of_the_project() - session.stash[_FILES])
+    if left and not hasattr(session.config, "workerinput"):  # a worker's files may be another worker's
+        print(f"\nthe tests left files in the project: {', '.join(left)}")  # noqa: T201 pytest shows it
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _files_of_the_project() -> set[str]:
+    found = set()
+    for folder, folders, files in os.walk(ROOT):
+        folders[:] = [name for name in folders if name not in {*_TOOLS, "__pycache__"} and ".egg-info" not in name]
+        found |= {os.path.relpath(Path(folder) / name, ROOT) for name in files}
+    return found

@@ -184,7 +184,7 @@ class _Evidence:
             metrics=self._metrics(question, table),
             design=Design(min_units=limits.min_units) if limits else Design(),
             source=source,
-            asked=(start, end) if start > EVER else (table.window or (end, end)),
+            asked=(start, end) if start > EVER else (table.window or (start, end)),
             known=self.stands.findings,
         )
 

@@ -130,10 +130,15 @@ def _describe(aws: Clients, regex: RegexConditions) -> dict[str, Any]:
         "Listeners": sorted(listeners, key=lambda listener: listener["Port"]),
         "Rules": rules,
         "TargetGroups": sorted(groups, key=lambda group: group["TargetGroupName"]),
-        "TargetHealth": {arn: found["TargetHealthDescriptions"] for arn, found in health.items()},
+        "TargetHealth": {arn: sorted(found["TargetHealthDescriptions"], key=_target) for arn, found in health.items()},
         "Attributes": {arn: _by_key(found["Attributes"]) for arn, found in attributes.items()},
         "Tags": {arn: _by_key(elb.describe_tags(ResourceArns=[arn])["TagDescriptions"][0]["Tags"]) for arn in tagged},
     }
+
+
+def _target(health: dict[str, Any]) -> tuple[str, int]:
+    """Moto registers the instances of a group in the order of a set."""
+    return health["Target"]["Id"], health["Target"].get("Port", 0)
 
 
 def _by_key(pairs: list[dict[str, str]]) -> dict[str, str]:

@@ -23,6 +23,7 @@ from pulumi.runtime.stack import run_in_stack
 
 from abtest.experiment import ConfigError, Source
 from abtest.local.clients import Clients, Inputs, UntranslatableError
+from abtest.local.embedded import NotAnsweredError
 from abtest.local.look_ups import LOOK_UPS, LookUpError
 from abtest.local.resources import CREATE, RegexConditions, create
 from abtest.program import run
@@ -84,7 +85,7 @@ class EmbeddedAws(mocks.Mocks):
         inputs = Inputs(args.token, plain(args.args))
         try:
             answer = LOOK_UPS[args.token](self._aws, inputs)
-        except (LookUpError, ClientError) as error:
+        except (LookUpError, ClientError, BotoCoreError) as error:
             return {}, [("", str(error))]
         inputs.finish()
         return answer, []
@@ -162,7 +163,7 @@ def _run_in_context(source: Source, monitor: Monitor) -> None:
             if isinstance(error.__cause__, ConfigError):
                 raise error.__cause__ from None
             raise DeployError(str(error)) from None
-        except UntranslatableError as error:
+        except (UntranslatableError, NotAnsweredError) as error:
             raise DeployError(str(error)) from None
 
 

@@ -139,7 +139,7 @@ def findings(
 ) -> list[Finding]:
     """What is worst first, and of that the split; ``known`` is what others found."""
     found = [
-        *_traffic(table),
+        *_traffic(table, question),
         *_splits(splits),
         *_lines(table, question),
         *_stuck(table, question),
@@ -175,11 +175,14 @@ def _unread(lines: Lines) -> str:
     return ""
 
 
-def _traffic(table: Table) -> Iterator[Finding]:
+def _traffic(table: Table, question: Question) -> Iterator[Finding]:
     if table.window is None:
         text = "no request in the window: look at the times (UTC), and at what was read; logs come every five minutes"
         if not table.lines.parsed:
-            text = _unread(table.lines) or text
+            of_files = (
+                "" if question.logs_from else "the logs hold no requests; send some, or name other files (--logs)"
+            )
+            text = _unread(table.lines) or of_files or text
         yield Finding(level="broken", text=text)
 
 

@@ -25,7 +25,8 @@ import random
 import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingTCPServer
 
 FEATURES, HIDDEN, LARGEST_BODY = 16, 32, 10_000_000
 
@@ -157,7 +158,8 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-class Server(ThreadingHTTPServer):
+class Server(ThreadingTCPServer):  # an HTTPServer asks DNS for its own name
+    allow_reuse_address = True
     daemon_threads = True
     request_queue_size = 512
 

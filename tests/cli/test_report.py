@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -214,6 +215,13 @@ def test_a_file_that_is_named_twice_counts_once(report: Callable[..., Ran], tmp_
     file = log(tmp_path, lines())
     found = json.loads(report("--logs", file, "--logs", "access.log", "--logs", "*.log", "--format", "json").out)
     assert found["lines"]["parsed"] == 400
+
+
+def test_a_log_without_requests_is_reported_as_such(report: Callable[..., Ran], tmp_path: Path) -> None:
+    (tmp_path / "access.log").touch()
+    ran = report("--logs", "access.log")
+    assert re.match(r"test: b against a, until [\d-]+ [\d:]+ UTC\n", ran.out)
+    assert "BROKEN  the logs hold no requests; send some, or name other files (--logs)" in ran.out
 
 
 def test_another_load_balancers_lines_are_foreign(report: Callable[..., Ran], tmp_path: Path, engine: Standing) -> None:

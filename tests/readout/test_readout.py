@@ -329,7 +329,8 @@ def test_answers_that_speak_of_ill_targets_are_told_by_variant() -> None:
 def test_no_traffic_is_said_first() -> None:
     readout = read(Table(lines=Lines()))
     assert readout.health[0].level == "broken"
-    assert "no request in the window" in readout.health[0].text
+    assert readout.health[0].text == "the logs hold no requests; send some, or name other files (--logs)"
+    assert "no request in the window" in read(Table(lines=Lines(parsed=10, outside=10))).health[0].text
     foreign = read(Table(lines=Lines(foreign=10)))
     assert "every line is another one's" in foreign.health[0].text
     assert readout.seen is None

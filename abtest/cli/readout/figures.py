@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 
+from abtest.cli.evidence import EVER
 from abtest.readout.breakdown import Row
 from abtest.readout.readout import Readout
 from abtest.readout.route import Effect, Quantile, RouteReadout, VariantReadout
@@ -49,7 +50,9 @@ def moment(time: datetime) -> str:
 
 
 def span(times: tuple[datetime, datetime]) -> str:
-    return f"{moment(times[0])} to {moment(times[1])} UTC"
+    """2026-07-01 12:00 to 2026-07-01 13:00 UTC"""
+    start, end = times
+    return f"{moment(start)} to {moment(end)} UTC" if start > EVER else f"until {moment(end)} UTC"
 
 
 def headline(readout: Readout) -> str:

@@ -86,7 +86,8 @@ def _as_hex(match: re.Match[str]) -> str:
 
 
 class AccessLog:
-    """Writes entries to ``path``, at most half a second late; tells ``on_entry`` of each at once.
+    """Writes entries to ``path``, at most half a second late; tells ``on_entry`` of each at once. A new file without
+    entries is removed when it is closed.
 
     Where the disk takes no more, ``failure`` says why, and the requests go on without their lines.
     """
@@ -95,6 +96,7 @@ class AccessLog:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.on_entry = on_entry
+        self._is_new = not path.exists()
         self._file: TextIO = path.open("a", encoding="utf-8")
         self._flush: asyncio.TimerHandle | None = None
         self.failure: OSError | None = None
@@ -117,6 +119,8 @@ class AccessLog:
             self._flush.cancel()
         with self._on_disk():
             self._file.close()
+            if self._is_new and not self.path.stat().st_size:
+                self.path.unlink()
 
     @contextmanager
     def _on_disk(self) -> Iterator[None]:
