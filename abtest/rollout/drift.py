@@ -38,15 +38,19 @@ def _of_rule(declared: Route, live: Route) -> Iterator[str]:
     if declared.asked != live.asked:
         yield _both(rule, "asks for", _when(live), _when(declared))
     if _effect(said) != _effect(found):
-        yield _both(rule, "sends" if found.kind == "forward" else "says", *_told_apart(found, said))
+        yield _both(
+            rule, "sends" if found.kind == "forward" and not found.before else "says", *_told_apart(found, said)
+        )
     if said.kind == found.kind == "forward" and said.stickiness_seconds != found.stickiness_seconds:
         yield _both(rule, "keeps a client", f"{found.stickiness_seconds} s", f"{said.stickiness_seconds} s")
+    for rewrite in live.rewrites:
+        yield f"{rule}: the load balancer rewrites the {rewrite}, the stack file does not"
     if said.kind == found.kind == "respond" and (said.body, said.content_type) != (found.body, found.content_type):
         yield f"{rule}: the load balancer answers with another body or content type than the stack file says"
 
 
 def _effect(action: Action) -> tuple[object, ...]:
-    return action.kind, action.shares, action.location, action.status
+    return action.before, action.kind, action.shares, action.location, action.status
 
 
 def _told_apart(live: Action, declared: Action) -> tuple[str, str]:
@@ -70,4 +74,4 @@ def _when(route: Route) -> str:
 
 
 def _words(route: Route) -> str:
-    return f"{_when(route)}: {route.action}"
+    return f"{_when(route)}: {route.then}"

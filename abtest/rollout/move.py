@@ -84,7 +84,7 @@ def besides(experiment: Experiment, live: Live) -> tuple[str, ...]:
         else route
         for route in live.table.routes
     )
-    return (*drift(declared, replace(live.table, routes=routes)), *live.rewrites)
+    return drift(declared, replace(live.table, routes=routes))
 
 
 #: What a move changes, and what keeps it from harm.

@@ -192,7 +192,6 @@ def _variants(experiment: Experiment, cloud: Cloud) -> Iterator[VariantStatus]:
 
 def _drift(experiment: Experiment, live: Live) -> Iterator[str]:
     yield from drift(RoutingTable.from_experiment(experiment), live.table)
-    yield from live.rewrites
     if {*experiment.held} != live.held:
         there, said = (" and ".join(sorted(names)) or "nothing" for names in (live.held, experiment.held))
         yield f"held: the load balancer has {there}, the stack file says {said}"
