@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from abtest.experiment import Experiment, Source, try_load
+from abtest.rollout.engine import Update
+from abtest.rollout.live import Live
 from abtest.routing import Action, Route, RoutingTable
 
-__all__ = ["drift"]
+__all__ = ["differences", "drift", "up_for"]
+
+
+def differences(experiment: Experiment, live: Live) -> tuple[str, ...]:
+    """As ``drift``, and the variants that a rollback holds."""
+    found = drift(RoutingTable.from_experiment(experiment), live.table)
+    if {*experiment.held} == live.held:
+        return found
+    there, declared = (" and ".join(sorted(names)) or "nothing" for names in (live.held, experiment.held))
+    return (*found, f"held: the load balancer has {there}, the stack file says {declared}")
+
+
+def up_for(source: Source, live: Live, history: Sequence[Update]) -> str:
+    """The update that brings the load balancer to the stack file. ``history`` is the newest first. A plain `pulumi up`
+    changes nothing where the engine takes for deployed what the console has changed.
+    """
+    last = next((update for update in history if update.succeeded), None)
+    is_as_deployed = last is not None and not differences(try_load(last.source(source))[0], live)
+    return "pulumi up" if is_as_deployed else "pulumi up --refresh"
 
 
 def drift(declared: RoutingTable, live: RoutingTable) -> tuple[str, ...]:
