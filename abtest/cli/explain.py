@@ -12,10 +12,13 @@ import click
 from abtest.cli.failure import Failure
 from abtest.experiment import ConfigError, Experiment, Source, load_stack
 from abtest.rollout.hidden import without_tokens
-from abtest.routing import Decision, Request, RequestError, RoutingTable
+from abtest.routing import Request, RequestError, RoutingTable
+from abtest.routing.conditions import UnsupportedError
 from abtest.routing.render import as_json, as_markdown, as_mermaid
 
 __all__ = ["explain"]
+
+_SAVE = "save the output of `aws elbv2 describe-rules --listener-arn ARN --output json`"
 
 
 @click.command()
@@ -94,13 +97,8 @@ def explain(
         return 0
     for line in decision.trace:
         click.echo(line)
-    click.echo(f"=> {_outcome(decision)}")
+    click.echo(f"=> {decision.outcome}")
     return 0
-
-
-def _outcome(decision: Decision) -> str:
-    action = decision.route.action
-    return f"redirect {action.status} to {decision.location}" if decision.location else str(action)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,25 +140,37 @@ def _live(stack: str, listener: str | None) -> _Found:
         table=live.whole,
         overrides=live.overrides,
         listener_arn=live.listener_arn,
-        drift=(*drift(RoutingTable.from_experiment(experiment), live.table), *live.rewrites),
+        drift=drift(RoutingTable.from_experiment(experiment), live.table),
         stack_file=source.label,
     )
 
 
 def _saved(file: Path) -> _Found:
     try:
-        rules = json.loads(file.read_text(encoding="utf-8"))["Rules"]
-        table = without_tokens(RoutingTable.from_described({}, rules))
+        saved = json.loads(file.read_bytes())  # in any of JSON's encodings, with or without a mark: PowerShell's, too
+    except OSError as error:
+        raise Failure(f"{file}: error: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise Failure(f"{file}: error: this is not JSON; {_SAVE}") from None
+    try:
+        table = without_tokens(RoutingTable.from_described({}, saved["Rules"]))
         is_whole = bool(table.routes) and table.routes[-1].priority is None
         if is_whole:
             table.decide(Request())  # reads every condition
-    except OSError as error:
-        raise Failure(f"{file}: error: cannot be read: {error.strerror}") from None
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        raise Failure(f"{file}: error: this is not what `aws elbv2 describe-rules --output json` prints") from None
+    except UnsupportedError as error:
+        raise Failure(f"{file}: error: {error}") from None
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise Failure(f"{file}: error: this is {_other_output(saved)}; {_SAVE}") from None
     if not is_whole:
-        raise Failure(f"{file}: error: the default rule is missing, so this is a part of the rules; save them all")
+        raise Failure(f"{file}: error: the default rule is missing, so this is a part of the rules; {_SAVE}")
     return _Found(table=table)
+
+
+def _other_output(saved: object) -> str:
+    for key, command in (("Listeners", "describe-listeners"), ("LoadBalancers", "describe-load-balancers")):
+        if isinstance(saved, dict) and key in saved:
+            return f"what {command} prints, without the rules"
+    return "not what describe-rules prints"
 
 
 def _headers(given: tuple[str, ...]) -> dict[str, list[str]]:

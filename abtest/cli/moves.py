@@ -19,6 +19,7 @@ from abtest.experiment import ConfigError, Experiment
 from abtest.rollout.diff.effect import compare
 from abtest.rollout.diff.version import Version
 from abtest.rollout.diff.wording import client_words, title, with_points
+from abtest.rollout.drift import up_for
 from abtest.rollout.edit import EditError
 from abtest.rollout.engine import EngineError, PulumiEngine, Update
 from abtest.rollout.live import Live
@@ -89,7 +90,7 @@ def refuse_pending(file: StackFile, live: Live, history: Sequence[Update]) -> No
         lines = "".join(f"\n- {line}" for line in pending)
         raise MoveError(
             f"{file.label} says more than what is deployed and this move, so it would not be a move of traffic alone:"
-            f"{lines}\ndeploy that first (pulumi up), or take it back"
+            f"{lines}\ndeploy that first ({up_for(file.source, live, history)}), or take it back"
         )
 
 

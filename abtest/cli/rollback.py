@@ -48,7 +48,7 @@ def rollback(stack: str, *, everywhere: bool, yes: bool) -> int:
         if mended:
             tell("abtest:guardrails.suspend is over, and is removed")
         for line in besides(file.experiment, live):
-            tell(f"waits for the next pulumi up: {line}")
+            tell(f"not part of the rollback: {line}")
         if not approved("Roll back?", yes=yes):
             tell("nothing was changed")
             return 5

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from abtest.experiment import Experiment, Source, try_load
+from abtest.rollout.engine import Update
+from abtest.rollout.live import Live
 from abtest.routing import Action, Route, RoutingTable
 
-__all__ = ["drift"]
+__all__ = ["differences", "drift", "up_for"]
+
+
+def differences(experiment: Experiment, live: Live) -> tuple[str, ...]:
+    """As ``drift``, and the variants that a rollback holds."""
+    found = drift(RoutingTable.from_experiment(experiment), live.table)
+    if {*experiment.held} == live.held:
+        return found
+    there, declared = (" and ".join(sorted(names)) or "nothing" for names in (live.held, experiment.held))
+    return (*found, f"held: the load balancer has {there}, the stack file says {declared}")
+
+
+def up_for(source: Source, live: Live, history: Sequence[Update]) -> str:
+    """The update that brings the load balancer to the stack file. ``history`` is the newest first. A plain `pulumi up`
+    changes nothing where the engine takes for deployed what the console has changed.
+    """
+    last = next((update for update in history if update.succeeded), None)
+    is_as_deployed = last is not None and not differences(try_load(last.source(source))[0], live)
+    return "pulumi up" if is_as_deployed else "pulumi up --refresh"
 
 
 def drift(declared: RoutingTable, live: RoutingTable) -> tuple[str, ...]:
@@ -38,15 +59,19 @@ def _of_rule(declared: Route, live: Route) -> Iterator[str]:
     if declared.asked != live.asked:
         yield _both(rule, "asks for", _when(live), _when(declared))
     if _effect(said) != _effect(found):
-        yield _both(rule, "sends" if found.kind == "forward" else "says", *_told_apart(found, said))
+        yield _both(
+            rule, "sends" if found.kind == "forward" and not found.before else "says", *_told_apart(found, said)
+        )
     if said.kind == found.kind == "forward" and said.stickiness_seconds != found.stickiness_seconds:
         yield _both(rule, "keeps a client", f"{found.stickiness_seconds} s", f"{said.stickiness_seconds} s")
+    for rewrite in live.rewrites:
+        yield f"{rule}: the load balancer rewrites the {rewrite}, the stack file does not"
     if said.kind == found.kind == "respond" and (said.body, said.content_type) != (found.body, found.content_type):
         yield f"{rule}: the load balancer answers with another body or content type than the stack file says"
 
 
 def _effect(action: Action) -> tuple[object, ...]:
-    return action.kind, action.shares, action.location, action.status
+    return action.before, action.kind, action.shares, action.location, action.status
 
 
 def _told_apart(live: Action, declared: Action) -> tuple[str, str]:
@@ -70,4 +95,4 @@ def _when(route: Route) -> str:
 
 
 def _words(route: Route) -> str:
-    return f"{_when(route)}: {route.action}"
+    return f"{_when(route)}: {route.then}"

@@ -10,6 +10,7 @@ from abtest.experiment import Experiment
 from abtest.rollout.hidden import hide
 from abtest.rollout.session import AwsError
 from abtest.routing import Route, RoutingTable
+from abtest.routing.conditions import UnsupportedError
 
 __all__ = ["Health", "Live", "health_of", "is_healthy", "load_balancer_of", "main_listener", "read_live"]
 
@@ -27,8 +28,7 @@ class Live:
 
     ``overrides`` are the priorities of the rules that force a variant. ``groups`` are the target groups that some rule
     forwards to, by variant, ``weights`` those of the main split. ``held`` and ``control`` are what the tags say of the
-    listener, or of the rule that is the split. ``rewrites`` says, in words, which rules change host or path before they
-    forward: no stack file asks for that.
+    listener, or of the rule that is the split.
     """
 
     listener_arn: str
@@ -38,7 +38,6 @@ class Live:
     held: frozenset[str]
     weights: Mapping[str, int] = field(default_factory=dict)
     control: str | None = None
-    rewrites: tuple[str, ...] = ()
     others: tuple[Route, ...] = ()
     is_begun: bool = True
     load_balancer: str | None = None
@@ -77,8 +76,8 @@ def read_live(elbv2: Any, experiment: Experiment, listener_arn: str | None = Non
     names = {rule: found[RULE] for rule, found in tags.items() if RULE in found}
     try:
         table = RoutingTable.from_described(listener, rules, variants, names, split)
-    except KeyError as error:
-        raise AwsError(f"{arn}: a rule has {error}, which is not known here") from error
+    except UnsupportedError as error:
+        raise AwsError(f"{arn}: {error}") from None
     of_split = tags.get(split or arn, {})
     table, ours = hide(table, experiment), {rule["Priority"] for rule in own}
     return Live(
@@ -92,11 +91,6 @@ def read_live(elbv2: Any, experiment: Experiment, listener_arn: str | None = Non
         weights=_weights(own, split, variants),
         held=frozenset(of_split.get(HELD, "").split()),
         control=of_split.get(CONTROL),
-        rewrites=tuple(
-            f"rule {rule['Priority']}: the load balancer rewrites host or path, the stack file does not"
-            for rule in own
-            if rule.get("Transforms")
-        ),
     )
 
 

@@ -84,7 +84,7 @@ def besides(experiment: Experiment, live: Live) -> tuple[str, ...]:
         else route
         for route in live.table.routes
     )
-    return (*drift(declared, replace(live.table, routes=routes)), *live.rewrites)
+    return drift(declared, replace(live.table, routes=routes))
 
 
 #: What a move changes, and what keeps it from harm.
@@ -113,7 +113,8 @@ def weights_from(file: StackFile, live: Live, name: str) -> Mapping[str, int]:
     for other, weight in file.experiment.weights.items():
         if weight and other not in {*now, name}:
             raise MoveError(
-                f"{file.label} gives {other} a share that is not deployed; deploy it first (pulumi up), or take it back"
+                f"{file.label} gives {other} a share that is not deployed; deploy it first (pulumi up --refresh), or "
+                "take it back"
             )
         now.setdefault(other, 0)
     return now

@@ -13,7 +13,7 @@ from abtest.experiment import Experiment, Source, try_load
 from abtest.experiment.types import State
 from abtest.rollout.alarms import Alarm, alarms_of
 from abtest.rollout.diff.wording import title, with_points
-from abtest.rollout.drift import drift
+from abtest.rollout.drift import differences, up_for
 from abtest.rollout.engine import Update, newest, updates
 from abtest.rollout.live import Health, Live, health_of, read_live
 from abtest.rollout.schedule import Plan
@@ -150,11 +150,11 @@ def status_of(
 ) -> Status:
     """Everything together; ``history`` is the newest first, None where there is no engine to ask."""
     stack, ramp = source.stack, _ramp(history or (), source.stack, now)
-    differs = tuple(_drift(experiment, cloud.live))
+    differs = differences(experiment, cloud.live)
     word, message, following = (
         _degraded(stack, experiment, cloud)
         or _moving(stack, history or (), ramp)
-        or _resting(stack, experiment, cloud.live, ramp, differs)
+        or _resting(stack, experiment, cloud.live, ramp, differs, up_for(source, cloud.live, history or ()))
     )
     return Status(
         stack=stack,
@@ -190,14 +190,6 @@ def _variants(experiment: Experiment, cloud: Cloud) -> Iterator[VariantStatus]:
         )
 
 
-def _drift(experiment: Experiment, live: Live) -> Iterator[str]:
-    yield from drift(RoutingTable.from_experiment(experiment), live.table)
-    yield from live.rewrites
-    if {*experiment.held} != live.held:
-        there, said = (" and ".join(sorted(names)) or "nothing" for names in (live.held, experiment.held))
-        yield f"held: the load balancer has {there}, the stack file says {said}"
-
-
 # The word for it, a sentence, and what to do --------------------------------------------------------------------------
 
 Verdict = tuple[Word, str, str]
@@ -231,12 +223,11 @@ def _moving(stack: str, history: Sequence[Update], ramp: RampStatus | None) -> V
 
 
 def _resting(
-    stack: str, experiment: Experiment, live: Live, ramp: RampStatus | None, differs: Sequence[str]
+    stack: str, experiment: Experiment, live: Live, ramp: RampStatus | None, differs: Sequence[str], up: str
 ) -> Verdict:
     if differs:
         back = ramp is not None and ramp.variant in experiment.held  # a rollback that did not come through
-        up = f"pulumi up {'' if live.is_begun else '--refresh '}--stack {stack}"
-        following = f"abtest rollback --stack {stack}" if back else ramp.resume if ramp else up
+        following = f"abtest rollback --stack {stack}" if back else ramp.resume if ramp else f"{up} --stack {stack}"
         return "OutOfSync", "the load balancer differs from the stack file", following
     if ramp is not None and ramp.until is not None:
         step = f"step {ramp.step} of {len(ramp.shares)}"

@@ -53,9 +53,17 @@ def shadows(table: RoutingTable, budget: int = BUDGET) -> tuple[Shadow, ...]:
     there has to be a reason to say so: requests that meet the route's conditions could be made up, with an eye on what
     the rules before it ask for, and these took all of them. That comes from regular expressions, and from several rules
     that take a single value in pieces. A route that asks for the impossible is not shadowed.
+
+    Nor is the main split while a rule that can be reached does the same (`forward: split`): behind a CDN, a rule for
+    the CDN's header comes first, and the next one denies the rest.
     """
-    found = (_shadow(table, n, budget) for n in range(len(table.routes)))
-    return tuple(shadow for shadow in found if shadow)
+    found = [_shadow(table, n, budget) for n in range(len(table.routes))]
+    alive = [route for route, shadow in zip(table.routes, found, strict=True) if not (shadow and shadow.certain)]
+    return tuple(shadow for shadow in found if shadow and not _is_replaced(shadow.route, alive))
+
+
+def _is_replaced(route: Route, alive: Sequence[Route]) -> bool:
+    return route.is_split and any(other.action == route.action for other in alive if other is not route)
 
 
 def _shadow(table: RoutingTable, n: int, budget: int) -> Shadow | None:
@@ -203,12 +211,10 @@ def warnings(experiment: Experiment, source: Source) -> tuple[Problem, ...]:
 
 
 def _warn_of_shadow(report: Report, shadow: Shadow) -> None:
-    route, by = shadow.route, shadow.by
+    route = shadow.route
     if route.name is not None:
         report.warning(("rules", route.name), f"{shadow.why}; give it a lower priority number, or take it out")
-    elif (
-        route.is_split and by[-1].action != route.action
-    ):  # a rule for everything that says `forward: split` is no loss
+    elif route.is_split:
         report.warning(("weights",), f"the main split {shadow.why}; narrow that, or let it say forward: split")
 
 

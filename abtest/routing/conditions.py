@@ -35,6 +35,7 @@ from abtest.routing.request import Request
 
 __all__ = [
     "Condition",
+    "UnsupportedError",
     "conditions_of",
     "described_conditions",
     "expression",
@@ -88,6 +89,10 @@ def expression(value: str, flags: int = 0) -> re.Pattern[str] | None:
             return re.compile(value, flags | re.ASCII)
     except (re.error, OverflowError):
         return None
+
+
+class UnsupportedError(ValueError):
+    """A described rule has something that this version does not know; the text says what."""
 
 
 @dataclass(frozen=True)
@@ -273,13 +278,15 @@ _FIELDS = {
 
 
 def described_conditions(conditions: list[dict[str, Any]]) -> tuple[Condition, ...]:
-    """The conditions of a rule as ``describe_rules`` tells them. Raises KeyError for a kind that is not known."""
+    """The conditions of a rule as ``describe_rules`` returns them. Raises UnsupportedError."""
     found = []
     for given in conditions:
         if given["Field"] == "query-string":
             pairs = given["QueryStringConfig"]["Values"]
             found.append(Condition("query", tuple((pair.get("Key"), pair["Value"]) for pair in pairs)))
             continue
+        if given["Field"] not in _FIELDS:
+            raise UnsupportedError(f"has a condition on {given['Field']}")
         kind, key = _FIELDS[given["Field"]]
         config = given.get(key) or {"Values": given.get("Values", [])}
         regex = tuple(config.get("RegexValues") or ())

@@ -13,7 +13,7 @@ __all__ = ["as_json", "as_markdown", "as_mermaid", "code", "flow_chart", "route_
 
 def rows(table: RoutingTable) -> list[tuple[str, str, tuple[str, ...], str]]:
     """Priority, name, conditions and action of each route, in words."""
-    return [(route.label, route.title, tuple(map(str, route.conditions)), str(route.action)) for route in table.routes]
+    return [(route.label, route.title, tuple(map(str, route.conditions)), route.then) for route in table.routes]
 
 
 def as_json(table: RoutingTable) -> list[dict[str, Any]]:
@@ -34,7 +34,7 @@ def route_as_json(route: Route) -> dict[str, Any]:
         found["stickinessSeconds"] = action.stickiness_seconds
     if action.location:
         found["location"] = action.location
-    return found | ({"status": action.status} if action.status else {})
+    return found | ({"status": action.status} if action.status else {}) | route.more_as_json
 
 
 def as_markdown(table: RoutingTable) -> str:
@@ -61,9 +61,13 @@ def table_row(*cells: str) -> str:
 def as_mermaid(table: RoutingTable) -> str:
     """A flow chart: rules in their order, each leading to what it does. GitHub draws it."""
     return flow_chart(
-        (f"{f'{number} {name}'.strip()}: {' and '.join(when) or 'everything else'}", _ends(route.action))
-        for route, (number, name, when, _) in zip(table.routes, rows(table), strict=True)
+        (f"{f'{route.label} {route.title}'.strip()}: {_step(route)}", _ends(route.action)) for route in table.routes
     )
+
+
+def _step(route: Route) -> str:
+    when = " and ".join(map(str, route.conditions)) or "everything else"
+    return "; ".join([when, *route.action.before, *(f"rewrites {rewrite}" for rewrite in route.rewrites)])
 
 
 def flow_chart(steps: Iterable[tuple[str, Iterable[tuple[str, str]]]]) -> str:

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 __all__ = ["Request", "RequestError"]
@@ -14,6 +14,7 @@ __all__ = ["Request", "RequestError"]
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _TOKEN = re.compile(r"[0-9A-Za-z!#$%&'*+.^_`|~-]+")
+_URL_PARTS = ("host", "path", "query")
 _KEYS = ("method", "url", "host", "path", "query", "headers", "sourceIp")
 
 
@@ -26,7 +27,7 @@ class Request:
     """What rules can ask for.
 
     ``query`` is raw, without "?"; "" is a request without one. ``headers`` maps lower-case names to the values of each
-    field line; a name that is missing there is not sent.
+    field line; a name that is missing there is not sent. ``scheme`` is that of its URL; no rule looks at it.
     """
 
     method: str | None = None
@@ -35,6 +36,7 @@ class Request:
     query: str | None = None
     headers: Mapping[str, tuple[str, ...]] | None = None
     source_ip: Address | None = None
+    scheme: Literal["http", "https"] | None = None
 
     @property
     def target(self) -> str:
@@ -52,9 +54,9 @@ class Request:
         if unknown:
             raise RequestError(f"there is no field {unknown[0]}; known: {', '.join(_KEYS)}")
         url = _text(given, "url")
-        if url is not None and any(given.get(key) is not None for key in ("host", "path", "query")):
+        if url is not None and any(given.get(key) is not None for key in _URL_PARTS):
             raise RequestError("url stands beside host, path or query; give one of the two")
-        parts = _of_url(url) if url is not None else {key: _text(given, key) for key in ("host", "path", "query")}
+        scheme, parts = _of_url(url) if url is not None else (None, {k: _text(given, k) for k in _URL_PARTS})
         return cls(
             method=_method(_text(given, "method")),
             host=_host(parts["host"]),
@@ -62,6 +64,7 @@ class Request:
             query=_query(parts["query"]),
             headers=_headers(given.get("headers")),
             source_ip=_address(_text(given, "sourceIp")),
+            scheme=scheme,
         )
 
 
@@ -72,14 +75,19 @@ def _text(given: Mapping[str, Any], key: str) -> str | None:
     return value
 
 
-def _of_url(url: str) -> dict[str, str | None]:
+def _of_url(url: str) -> tuple[Literal["http", "https"], dict[str, str | None]]:
     try:
         split = urlsplit(url)
     except ValueError as error:
         raise RequestError(f"url: {url!r} cannot be read: {error}") from None
     if split.scheme not in {"http", "https"} or not split.netloc:
         raise RequestError(f"url: {url!r} is no http or https address; write one such as https://example.com/predict")
-    return {"host": split.netloc.rpartition("@")[2], "path": split.path or "/", "query": split.query}
+    parts: dict[str, str | None] = {
+        "host": split.netloc.rpartition("@")[2],
+        "path": split.path or "/",
+        "query": split.query,
+    }
+    return "https" if split.scheme == "https" else "http", parts
 
 
 def _method(method: str | None) -> str | None:

@@ -6,8 +6,8 @@ Made from an ``Experiment``, or from what ``describe_listeners`` and ``describe_
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import takewhile
@@ -15,13 +15,22 @@ from typing import Any, Literal, Self
 
 from abtest.experiment import Experiment
 from abtest.experiment.types import Redirect, Rule
-from abtest.routing.conditions import Condition, conditions_of, described_conditions, without_port
+from abtest.routing.conditions import (
+    Condition,
+    UnsupportedError,
+    conditions_of,
+    described_conditions,
+    without_port,
+)
 from abtest.routing.index import Index
 from abtest.routing.request import Request
 
-__all__ = ["Action", "Decision", "Route", "RoutingTable", "percent", "shares_of"]
+__all__ = ["Action", "Decision", "Rewrite", "Route", "RoutingTable", "percent", "shares_of"]
 
-ActionKind = Literal["forward", "redirect", "respond", "authenticate", "other"]
+ActionKind = Literal["forward", "redirect", "respond", "other"]
+
+#: The port of a URL that names none.
+_USUAL_PORTS = {"http": 80, "https": 443}
 
 
 def shares_of(weights: Mapping[str, int]) -> dict[str, Fraction]:
@@ -34,8 +43,9 @@ def shares_of(weights: Mapping[str, int]) -> dict[str, Fraction]:
 class Action:
     """What a rule does. ``shares`` are of new clients, by variant, or by target group ARN where there is no variant.
 
-    ``location`` is a redirect's target with AWS's placeholders; ``status`` a redirect's or a fixed response's. What
-    somebody else's listener does is ``other``: it is not known here.
+    ``location`` is a redirect's target with AWS's placeholders; ``status`` a redirect's or a fixed response's.
+    ``before`` are the types of the actions that come first, such as ``authenticate-oidc``. What somebody else's
+    listener does is ``other``: it is not known here.
     """
 
     kind: ActionKind
@@ -45,8 +55,13 @@ class Action:
     status: int = 0
     body: str = ""
     content_type: str = ""
+    before: tuple[str, ...] = ()
 
     def __str__(self) -> str:
+        return "".join(f"{kind}, then " for kind in self.before) + self._last
+
+    @property
+    def _last(self) -> str:
         if self.kind == "redirect":
             return f"redirect {self.status} to {self.location}"
         if self.kind == "respond":
@@ -54,13 +69,25 @@ class Action:
         if self.kind == "other":
             return "what the listener does besides"
         split = ", ".join(f"{name} {percent(share)}" for name, share in self.shares.items())
-        return f"authenticate, then {split or 'go on'}" if self.kind == "authenticate" else split
+        return split if any(self.shares.values()) or not split else f"{split} ({_NO_WEIGHT})"
 
 
 def percent(share: Fraction) -> str:
     """A share as a person reads it: 90 %, 12.5 %, 0.01 %."""
     text = f"{float(share) * 100:.2f}".rstrip("0").rstrip(".")
     return f"{text} %"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rewrite:
+    """What a rule changes of a request before the target gets it. Rules look at the request as it came."""
+
+    part: Literal["host", "URL"]
+    regex: str
+    replacement: str
+
+    def __str__(self) -> str:
+        return f"{self.part}: {self.regex} → {self.replacement}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +101,18 @@ class Route:
     conditions: tuple[Condition, ...]
     action: Action
     is_split: bool = False
+    rewrites: tuple[Rewrite, ...] = ()
+
+    @property
+    def then(self) -> str:
+        """What it does, in words."""
+        return "; ".join([str(self.action), *(f"rewrites {rewrite}" for rewrite in self.rewrites)])
+
+    @property
+    def more_as_json(self) -> dict[str, Any]:
+        """What no stack file asks for, where the rule has it."""
+        found = {"before": list(self.action.before), "rewrites": [asdict(rewrite) for rewrite in self.rewrites]}
+        return {key: value for key, value in found.items() if value}
 
     @property
     def label(self) -> str:
@@ -112,7 +151,17 @@ class Decision:
     def trace(self) -> tuple[str, ...]:
         """Why the rule matched, and each one before it did not, in words."""
         earlier = takewhile(lambda route: route is not self.route, self.table.routes)
-        return (*(_why_not(route, self.request) for route in earlier), _why(self.route))
+        rewritten = (
+            f"the target sees another {rewrite} (the same one if that does not match)"
+            for rewrite in self.route.rewrites
+        )
+        return (*(_why_not(route, self.request) for route in earlier), _why(self.route), *rewritten)
+
+    @property
+    def outcome(self) -> str:
+        """What happens to the request, in words; a redirect as the request gets it."""
+        action = self.route.action
+        return str(replace(action, location=self.location) if self.location else action)
 
     def as_json(self) -> dict[str, Any]:
         action = self.route.action
@@ -126,13 +175,13 @@ class Decision:
             found["location"] = self.location
         if action.status:
             found["status"] = action.status
-        return {**found, "trace": list(self.trace)}
+        return {**found, **self.route.more_as_json, "trace": list(self.trace)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class RoutingTable:
-    """``routes`` in the order of evaluation, the default action last. ``protocol`` and ``port`` are None where a stack
-    file names a listener that is there already.
+    """``routes`` in the order of evaluation, the default action last. ``protocol`` and ``port`` are None if a stack
+    file names an existing listener, or rules were saved without theirs.
     """
 
     routes: tuple[Route, ...]
@@ -186,20 +235,11 @@ class RoutingTable:
 
         ``variants`` maps target group ARNs to variants, ``names`` rule ARNs to names: both come from tags, which the
         API describes apart. ``split`` is the ARN of the rule that is the main split, if the default action is not.
+        Raises UnsupportedError.
         """
-        routes = [
-            Route(
-                priority=None if is_default else int(rule["Priority"]),
-                name=(names or {}).get(rule.get("RuleArn", "")),
-                conditions=described_conditions(rule.get("Conditions", [])),
-                action=_described_action(rule["Actions"], variants or {}),
-                is_split=is_default if split is None else rule["RuleArn"] == split,
-            )
-            for rule in rules
-            for is_default in [rule.get("IsDefault") or rule["Priority"] == "default"]
-        ]
+        routes = [_described_route(rule, variants or {}, names or {}, split) for rule in rules]
         routes.sort(key=lambda route: (route.priority is None, route.priority or 0))
-        return cls(routes=tuple(routes), protocol=listener.get("Protocol", "HTTP"), port=listener.get("Port", 80))
+        return cls(routes=tuple(routes), protocol=listener.get("Protocol"), port=listener.get("Port"))
 
     @property
     def split(self) -> Route:
@@ -230,11 +270,11 @@ class RoutingTable:
         if action.kind != "redirect":
             return None
         asked = request.host or "#{host}"
-        host = without_port(asked)
+        host, usual_port = without_port(asked), _USUAL_PORTS.get(request.scheme or "")
         known = {
-            "protocol": self.protocol.lower() if self.protocol else "#{protocol}",
+            "protocol": self.protocol.lower() if self.protocol else request.scheme or "#{protocol}",
             "host": host,
-            "port": asked[len(host) + 1 :] or str(self.port or "#{port}"),
+            "port": asked[len(host) + 1 :] or str(self.port or usual_port or "#{port}"),
             "path": "#{path}" if request.path is None else request.path.removeprefix("/"),
             "query": "#{query}" if request.query is None else request.query,
         }
@@ -276,13 +316,49 @@ def _url(protocol: str | None, host: str | None, port: object, path: str | None,
     return f"{scheme}://{host or '#{host}'}:{port or '#{port}'}{path or '/#{path}'}{shown}"
 
 
+#: AWS documents nothing of a forward whose target groups all have weight 0.
+_NO_WEIGHT = "all weights are 0: AWS does not document what it does then"
+
+
+def _described_route(
+    rule: Mapping[str, Any], variants: Mapping[str, str], names: Mapping[str, str], split: str | None
+) -> Route:
+    is_default = rule.get("IsDefault") or rule["Priority"] == "default"
+    try:
+        return Route(
+            priority=None if is_default else int(rule["Priority"]),
+            name=names.get(rule.get("RuleArn", "")),
+            conditions=described_conditions(rule.get("Conditions", [])),
+            action=_described_action(rule["Actions"], variants),
+            is_split=is_default if split is None else rule["RuleArn"] == split,
+            rewrites=tuple(_rewrites(rule.get("Transforms") or ())),
+        )
+    except UnsupportedError as error:
+        called = "the default action" if is_default else f"rule {rule['Priority']}"
+        raise UnsupportedError(f"{called} {error}, which abtest does not know") from None
+
+
+def _rewrites(transforms: Iterable[Mapping[str, Any]]) -> Iterator[Rewrite]:
+    kinds: Mapping[str, tuple[Literal["host", "URL"], str]] = {
+        "host-header-rewrite": ("host", "HostHeaderRewriteConfig"),
+        "url-rewrite": ("URL", "UrlRewriteConfig"),
+    }
+    for transform in transforms:
+        if transform["Type"] not in kinds:
+            raise UnsupportedError(f"has the transform {transform['Type']}")
+        part, key = kinds[transform["Type"]]
+        for rewrite in transform[key]["Rewrites"]:
+            yield Rewrite(part=part, regex=rewrite["Regex"], replacement=rewrite["Replace"])
+
+
 def _described_action(actions: Sequence[Mapping[str, Any]], variants: Mapping[str, str]) -> Action:
-    ordered = sorted(actions, key=lambda action: action.get("Order", 0))
-    last = ordered[-1]
+    *first, last = sorted(actions, key=lambda action: action.get("Order", 0))
+    before = tuple(action["Type"] for action in first)
     if last["Type"] == "redirect":
         to = last["RedirectConfig"]
         location = _url(to.get("Protocol"), to.get("Host"), to.get("Port"), to.get("Path"), to.get("Query"))
-        return Action(kind="redirect", location=location, status=int(to["StatusCode"].removeprefix("HTTP_")))
+        status = int(to["StatusCode"].removeprefix("HTTP_"))
+        return Action(kind="redirect", location=location, status=status, before=before)
     if last["Type"] == "fixed-response":
         answer = last["FixedResponseConfig"]
         return Action(
@@ -290,7 +366,10 @@ def _described_action(actions: Sequence[Mapping[str, Any]], variants: Mapping[st
             status=int(answer["StatusCode"]),
             body=answer.get("MessageBody") or "",
             content_type=answer.get("ContentType") or "",
+            before=before,
         )
+    if last["Type"] != "forward":
+        raise UnsupportedError(f"ends with the action {last['Type']}")
     config = last.get("ForwardConfig") or {"TargetGroups": [{"TargetGroupArn": last["TargetGroupArn"], "Weight": 1}]}
     weights: dict[str, int] = {}
     for group in config["TargetGroups"]:
@@ -298,7 +377,8 @@ def _described_action(actions: Sequence[Mapping[str, Any]], variants: Mapping[st
         weights[name] = weights.get(name, 0) + group.get("Weight", 1)
     stickiness = config.get("TargetGroupStickinessConfig") or {}
     return Action(
-        kind="authenticate" if len(ordered) > 1 else "forward",
-        shares=shares_of(weights),
+        kind="forward",
+        shares=shares_of(weights) or dict.fromkeys(sorted(weights), Fraction(0)),
         stickiness_seconds=stickiness.get("DurationSeconds", 0) if stickiness.get("Enabled") else 0,
+        before=before,
     )

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from abtest.local import Deployment
-from abtest.rollout.live import read_live
+from abtest.rollout.live import Live, read_live
+from abtest.routing.table import Rewrite
 from tests.cli.commands import Ran, run_here
 from tests.configs import ROOT, write_stack
 from tests.engine.cloud import client_of, moto_server
@@ -115,9 +116,8 @@ def test_a_saved_answer_of_the_api_is_shown_without_its_token(capsys: Capsys, tm
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"Rules": []}', "the default rule is missing, so this is a part of the rules; save them all"),
         ('{"Rules": [{"Priority": "1", "Actions": []}]}', "this is not what"),
-        ("[" * 100_000, "this is not what"),
+        ("[" * 100_000, "this is not JSON"),
         (
             '{"Rules": [{"Priority": "default", "Actions": [{"Type": "forward", "TargetGroupArn": "a"}], "Conditions": '
             '[{"Field": "source-ip", "SourceIpConfig": {"Values": ["10.0.0.1/8x"]}}]}]}',
@@ -131,6 +131,164 @@ def test_a_saved_answer_that_is_none_is_one_message(capsys: Capsys, tmp_path: Pa
     ran = run_here(capsys, "explain", "--from-json", str(saved), "--path", "/x")
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.startswith(f"{saved}: error: {message}")
+
+
+GROUP = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/x/1"
+FORWARD = {"Type": "forward", "TargetGroupArn": GROUP}
+DEFAULT = {"Priority": "default", "IsDefault": True, "Conditions": [], "Actions": [FORWARD]}
+AWAY = {"Type": "redirect", "RedirectConfig": {"Host": "example.net", "StatusCode": "HTTP_302"}}
+
+
+def saved_rules(folder: Path, *rules: dict[str, Any], **more: Any) -> str:
+    """A saved describe-rules: rules by priority from 10 on, for the paths /10, /20, ..., and the default rule."""
+    made = [
+        {"Priority": str(n), "Conditions": [{"Field": "path-pattern", "Values": [f"/{n}"]}], **rule}
+        for n, rule in zip(range(10, 1000, 10), rules, strict=False)
+    ]
+    file = folder / "rules.json"
+    file.write_text(json.dumps({"Rules": [*made, DEFAULT], **more}))
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    ("address", "location"),
+    [
+        ("https://example.com/10?x=1", "https://example.net:443/10?x=1"),
+        ("http://example.com/10", "http://example.net:80/10"),
+        ("https://example.com:8443/10", "https://example.net:8443/10"),
+    ],
+)
+def test_a_redirect_keeps_the_protocol_and_port_of_the_url(
+    capsys: Capsys, tmp_path: Path, address: str, location: str
+) -> None:
+    file = saved_rules(tmp_path, {"Actions": [AWAY]})
+    ran = run_here(capsys, "explain", "--from-json", file, "--url", address)
+    assert ran.out.splitlines()[-1] == f"=> redirect 302 to {location}"
+
+
+def test_without_a_url_the_protocol_and_port_stay_unknown(capsys: Capsys, tmp_path: Path) -> None:
+    file = saved_rules(tmp_path, {"Actions": [AWAY]})
+    ran = run_here(capsys, "explain", "--from-json", file, "--path", "/10")
+    assert ran.out.splitlines()[-1] == "=> redirect 302 to #{protocol}://example.net:#{port}/10?#{query}"
+
+
+TRANSFORMS = [
+    {"Type": "host-header-rewrite", "HostHeaderRewriteConfig": {"Rewrites": [{"Regex": "^(.+)$", "Replace": "v2.$1"}]}},
+    {"Type": "url-rewrite", "UrlRewriteConfig": {"Rewrites": [{"Regex": "^/10", "Replace": "/"}]}},
+]
+
+
+def test_a_rewrite_is_in_the_listing_and_in_the_trace(capsys: Capsys, tmp_path: Path) -> None:
+    file = saved_rules(tmp_path, {"Actions": [FORWARD], "Transforms": TRANSFORMS})
+    for form in ("text", "markdown", "mermaid"):
+        shown = run_here(capsys, "explain", "--from-json", file, "--format", form).out
+        assert "rewrites host: ^(.+)$ → v2.$1; rewrites URL: ^/10 → /" in shown.replace("#gt;", ">")
+    (first, _) = json.loads(run_here(capsys, "explain", "--from-json", file, "--format", "json").out)
+    rewrites = [
+        {"part": "host", "regex": "^(.+)$", "replacement": "v2.$1"},
+        {"part": "URL", "regex": "^/10", "replacement": "/"},
+    ]
+    assert first["rewrites"] == rewrites
+    assert run_here(capsys, "explain", "--from-json", file, "--path", "/10").out.splitlines() == [
+        "rule 10 matches: path /10",
+        "the target sees another host: ^(.+)$ → v2.$1 (the same one if that does not match)",
+        "the target sees another URL: ^/10 → / (the same one if that does not match)",
+        f"=> {GROUP} 100 %",
+    ]
+    found = json.loads(run_here(capsys, "explain", "--from-json", file, "--path", "/10", "--format", "json").out)
+    assert found["rewrites"] == rewrites
+    assert "rewrites" not in run_here(capsys, "explain", "--from-json", file, "--path", "/x", "--format", "json").out
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_rule_whose_groups_all_weigh_0_says_so(capsys: Capsys, tmp_path: Path, groups: int) -> None:
+    zero = [{"TargetGroupArn": f"{GROUP}{n}", "Weight": 0} for n in range(groups)]
+    file = saved_rules(tmp_path, {"Actions": [{"Type": "forward", "ForwardConfig": {"TargetGroups": zero}}]})
+    names = ", ".join(f"{GROUP}{n} 0 %" for n in range(groups))
+    words = f"{names} (all weights are 0: AWS does not document what it does then)"
+    assert run_here(capsys, "explain", "--from-json", file, "--path", "/10").out.splitlines()[-1] == f"=> {words}"
+    assert words in run_here(capsys, "explain", "--from-json", file, "--format", "markdown").out
+    assert "all weights are 0" in run_here(capsys, "explain", "--from-json", file, "--format", "mermaid").out
+
+
+@pytest.mark.parametrize("kind", ["authenticate-oidc", "authenticate-cognito", "jwt-validation"])
+@pytest.mark.parametrize(
+    ("last", "words"),
+    [
+        (FORWARD, f"{GROUP} 100 %"),
+        ({"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "204"}}, "respond 204"),
+        (AWAY, "redirect 302 to https://example.net:443/10"),
+    ],
+)
+def test_actions_before_the_last_one_are_named(
+    capsys: Capsys, tmp_path: Path, kind: str, last: dict[str, Any], words: str
+) -> None:
+    file = saved_rules(tmp_path, {"Actions": [{**last, "Order": 2}, {"Type": kind, "Order": 1}]})
+    ran = run_here(capsys, "explain", "--from-json", file, "--url", "https://example.com/10")
+    assert ran.out.splitlines()[-1] == f"=> {kind}, then {words}"
+    (first, _) = json.loads(run_here(capsys, "explain", "--from-json", file, "--format", "json").out)
+    assert first["before"] == [kind]
+
+
+def test_a_forward_may_name_one_group_in_either_form(capsys: Capsys, tmp_path: Path) -> None:
+    config = {"Type": "forward", "ForwardConfig": {"TargetGroups": [{"TargetGroupArn": GROUP}]}}
+    file = saved_rules(tmp_path, {"Actions": [config]}, {"Actions": [{**FORWARD, **config}]})
+    for path in ("/10", "/20", "/x"):
+        assert run_here(capsys, "explain", "--from-json", file, "--path", path).out.endswith(f"=> {GROUP} 100 %\n")
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (
+            {"Conditions": [{"Field": "cookie", "Values": ["x"]}], "Actions": [FORWARD]},
+            "rule 10 has a condition on cookie, which abtest does not know",
+        ),
+        (
+            {"Actions": [{"Type": "tarpit"}]},
+            "rule 10 ends with the action tarpit, which abtest does not know",
+        ),
+        (
+            {"Actions": [{"Type": "authenticate-oidc"}]},
+            "rule 10 ends with the action authenticate-oidc, which abtest does not know",
+        ),
+        (
+            {"Actions": [FORWARD], "Transforms": [{"Type": "header-rewrite"}]},
+            "rule 10 has the transform header-rewrite, which abtest does not know",
+        ),
+    ],
+)
+def test_what_is_new_in_a_rule_is_named(capsys: Capsys, tmp_path: Path, rule: dict[str, Any], words: str) -> None:
+    file = saved_rules(tmp_path, rule)
+    ran = run_here(capsys, "explain", "--from-json", file)
+    assert (ran.code, ran.out, ran.err) == (1, "", f"{file}: error: {words}\n")
+
+
+SAVE = "save the output of `aws elbv2 describe-rules --listener-arn ARN --output json`"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"Listeners": []}', f"this is what describe-listeners prints, without the rules; {SAVE}"),
+        ('{"LoadBalancers": []}', f"this is what describe-load-balancers prints, without the rules; {SAVE}"),
+        ("Rules:\n- Priority: default\n", f"this is not JSON; {SAVE}"),
+        ("", f"this is not JSON; {SAVE}"),
+        ('{"Rules": []}', f"the default rule is missing, so this is a part of the rules; {SAVE}"),
+    ],
+)
+def test_another_file_is_refused_with_the_command_to_use(capsys: Capsys, tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "rules.json"
+    file.write_text(text)
+    ran = run_here(capsys, "explain", "--from-json", str(file))
+    assert (ran.code, ran.out, ran.err) == (1, "", f"{file}: error: {words}\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_that_powershell_saved_can_be_read(capsys: Capsys, tmp_path: Path, encoding: str) -> None:
+    file = Path(saved_rules(tmp_path))
+    file.write_bytes(file.read_text().encode(encoding))
+    assert run_here(capsys, "explain", "--from-json", str(file), "--path", "/").out.endswith(f"=> {GROUP} 100 %\n")
 
 
 def test_requests_that_cannot_be_read_are_one_message(capsys: Capsys, tmp_path: Path) -> None:
@@ -163,7 +321,8 @@ def test_what_would_be_ignored_is_refused(capsys: Capsys, arguments: list[str]) 
         (["--from-json", "gone.json"], "gone.json: error: cannot be read: No such file or directory\n"),
         (
             ["--from-json", "Pulumi.yaml"],
-            "Pulumi.yaml: error: this is not what `aws elbv2 describe-rules --output json` prints\n",
+            "Pulumi.yaml: error: this is not JSON; save the output of `aws elbv2 describe-rules --listener-arn ARN "
+            "--output json`\n",
         ),
         (
             ["--live", "--stack", "nope"],
@@ -245,8 +404,15 @@ def test_a_named_listener_wins_over_the_tags(capsys: Capsys) -> None:
 
 
 def test_a_rewrite_of_requests_is_drift(capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:
-    line = "rule 10: the load balancer rewrites host or path, the stack file does not"
-    monkeypatch.setattr("abtest.rollout.live.read_live", lambda *given: replace(read_live(*given), rewrites=(line,)))
+    line = "rule 10 (path-b): the load balancer rewrites the URL: ^/v2 → /, the stack file does not"
+
+    def rewriting(*given: Any) -> Live:
+        live = read_live(*given)
+        first, *others = live.table.routes
+        changed = replace(first, rewrites=(Rewrite(part="URL", regex="^/v2", replacement="/"),))
+        return replace(live, table=replace(live.table, routes=(changed, *others)))
+
+    monkeypatch.setattr("abtest.rollout.live.read_live", rewriting)
     with standing("dev"):
         ran = run_here(capsys, "explain", "--live")
     assert (ran.code, ran.out.splitlines()[-1]) == (2, f"drift: {line}")

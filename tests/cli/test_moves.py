@@ -272,10 +272,23 @@ def test_an_expired_suspension_does_not_stop_a_rollback(stand: Stand, capsys: Ca
     assert stand.split == "a 100 %"
 
 
-def test_a_rollback_names_what_waits(stand: Stand, capsys: Capsys) -> None:
+def test_a_rule_changed_in_the_console_is_repaired_by_a_refresh(stand: Stand, capsys: Capsys) -> None:
+    stand.engine.up("", lambda _: None)
+    rules = stand.elbv2.describe_rules(ListenerArn=stand.deployed.listener_arn)["Rules"]
+    (arn,) = (rule["RuleArn"] for rule in rules if rule["Priority"] == "10")
+    refuse = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "503"}}
+    for name in ("shift b=20", "ramp b --to 20"):
+        stand.elbv2.modify_rule(RuleArn=arn, Actions=[refuse])
+        ran = run_here(capsys, *name.split(), "--yes")
+        assert ran.code == 1
+        assert "rule 10 (path-b): the load balancer says respond 503, the stack file says b 100 %" in ran.err
+        assert ran.err.endswith("deploy that first (pulumi up --refresh), or take it back\n")
+
+
+def test_a_rollback_names_what_it_leaves_as_it_is(stand: Stand, capsys: Capsys) -> None:
     stand.file.edited({("abtest:rules", "query-b", "forward"): "a"}).write()
     ran = run_here(capsys, "rollback", "--yes")
-    assert "waits for the next pulumi up: rule 30 (query-b): the load balancer sends b 100 %" in ran.out
+    assert "not part of the rollback: rule 30 (query-b): the load balancer sends b 100 %" in ran.out
 
 
 def test_a_rollback_goes_on_where_nobody_reads_what_it_says(

@@ -110,7 +110,7 @@ def test_drift_is_2_and_shows_both_weights(capsys: Capsys, tmp_path: Path) -> No
     assert ran.out.startswith("test: OutOfSync: the load balancer differs from the stack file\n")
     assert "b           │ live  │ 20, actual 10 │ 20 % │   10 % │" in ran.out
     assert "\ndrift: default: the load balancer sends a 90 %, b 10 %, the stack file says a 80 %, b 20 %\n" in ran.out
-    assert ran.out.endswith("Next: pulumi up --stack test\n")
+    assert ran.out.endswith("Next: pulumi up --refresh --stack test\n")
 
 
 @pytest.mark.usefixtures("engine")

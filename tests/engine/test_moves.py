@@ -214,7 +214,9 @@ def test_what_else_is_not_deployed_is_no_part_of_a_move(moving: Engine) -> None:
     prepared(moving, changed(GUARDED, rules__halves__forward="a"))
     before = moving.file.read_bytes()
     for command in ("shift b=20", "ramp b --to 20"):
-        run = ended(moving.abtest(*command.split(), "--yes"), 1, "rule 20 (halves)", "deploy that first (pulumi up)")
+        run = ended(
+            moving.abtest(*command.split(), "--yes"), 1, "rule 20 (halves)", "deploy that first (pulumi up), or"
+        )
         assert run.writes == []
     assert moving.file.read_bytes() == before
 
@@ -336,6 +338,19 @@ def move_by_hand(engine: Engine, weights: Mapping[str, int]) -> None:
     for group in groups:
         group["Weight"] = next(w for name, w in weights.items() if f"/abtest-{name}-" in group["TargetGroupArn"])
     engine.cloud.elb.modify_listener(ListenerArn=arn, DefaultActions=[action])
+
+
+def test_status_after_a_console_change_names_the_update_that_repairs_it(moving: Engine) -> None:
+    moving.up().succeeded()
+    move_by_hand(moving, {"a": 50, "b": 50})
+    ended(moving.abtest("status"), 2, "OutOfSync", "Next: pulumi up --refresh --stack dev")
+
+    moving.up().succeeded()
+    assert split(moving) == {"a": 50, "b": 50}
+    moving.up(None, "--refresh").succeeded()
+
+    assert split(moving) == {"a": 90, "b": 10}
+    ended(moving.abtest("status"), 0, "Healthy")
 
 
 def test_promote_ends_at_100_and_says_how_to_retire_the_others(moving: Engine) -> None:

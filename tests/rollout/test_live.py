@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -133,12 +134,18 @@ def test_the_control_is_in_the_listeners_tag() -> None:
 
 
 def test_a_rule_that_rewrites_requests_is_told_as_drift() -> None:
-    live = read_rules([live_rule(5) | {"Transforms": [{"Type": "url-rewrite"}]}])
-    assert live.rewrites == ("rule 5: the load balancer rewrites host or path, the stack file does not",)
+    rewrite = {"Type": "url-rewrite", "UrlRewriteConfig": {"Rewrites": [{"Regex": "^/v1", "Replace": "/"}]}}
+    live = read_rules([live_rule(5) | {"Transforms": [rewrite]}])
+    declared = replace(live.table, routes=tuple(replace(route, rewrites=()) for route in live.table.routes))
+    assert drift(declared, live.table) == (
+        "rule 5: the load balancer rewrites the URL: ^/v1 → /, the stack file does not",
+    )
 
 
 def test_a_condition_that_is_not_known_is_named() -> None:
-    with pytest.raises(AwsError, match="listener-80: a rule has 'phase-of-the-moon', which is not known here"):
+    with pytest.raises(
+        AwsError, match="listener-80: rule 5 has a condition on phase-of-the-moon, which abtest does not know"
+    ):
         read_rules([live_rule(5) | {"Conditions": [{"Field": "phase-of-the-moon"}]}])
 
 

@@ -99,13 +99,37 @@ def states(found: Cloud) -> dict[str, str]:
     return {each.name: each.state for each in status(found).variants}
 
 
+REFRESH = "pulumi up --refresh --stack config"
+
+
 def test_drift_is_out_of_sync() -> None:
     found = status(cloud(weights={"a": 80, "b": 20}, held=("b",)))
-    assert (found.status, found.next) == ("OutOfSync", "pulumi up --stack config")
+    assert (found.status, found.next) == ("OutOfSync", REFRESH)
     assert found.drift == (
         "default: the load balancer sends a 80 %, b 20 %, the stack file says a 90 %, b 10 %",
         "held: the load balancer has b, the stack file says nothing",
     )
+
+
+@pytest.mark.parametrize(
+    ("deployed", "live", "following"),
+    [
+        (SPLIT, {"a": 50, "b": 50}, REFRESH),
+        ({"a": 80, "b": 20}, {"a": 80, "b": 20}, "pulumi up --stack config"),
+        ({"a": 80, "b": 20}, {"a": 50, "b": 50}, REFRESH),
+    ],
+    ids=["changed in the console", "the file was edited", "both"],
+)
+def test_out_of_sync_names_the_update_that_repairs_it(
+    deployed: dict[str, int], live: dict[str, int], following: str
+) -> None:
+    history = (update("failed", "failed", weights={"a": 1}), update(weights=deployed))
+    assert status(cloud(weights=live), history).next == following
+
+
+def test_a_tag_that_was_changed_needs_a_refresh() -> None:
+    assert status(cloud(held=("b",)), (update(),)).next == REFRESH
+    assert status(cloud(held=("b",)), (update(held=["b"]),)).next == "pulumi up --stack config"
 
 
 def test_too_few_healthy_targets_of_a_live_variant_are_degraded() -> None:

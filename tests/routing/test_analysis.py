@@ -158,6 +158,40 @@ def test_a_main_split_that_nobody_gets_is_doubtful_unless_a_rule_forwards_to_it(
     ]
 
 
+EDGE_ONLY = {
+    "edge": rule(priority=10, when={"header": {"X-Edge-Key": ["k"]}}, forward="split"),
+    "deny": rule(priority=20, when={"path": ["/*"]}, forward=None, respond={"status": 403}),
+}
+
+
+def test_a_split_behind_a_deny_rule_is_reached_by_a_rule_before_it() -> None:
+    assert problems(rules=EDGE_ONLY) == []
+    assert unreached_of(rules=EDGE_ONLY) == ()
+    assert unreached_of(variants=THREE, weights={"a": 1, "b": 1}, rules=EDGE_ONLY) == ("c",)
+
+
+def test_a_split_of_an_existing_listener_is_reached_by_a_rule_before_it() -> None:
+    arn = "arn:aws:elasticloadbalancing:us-east-1:123456789012:listener/app/shared/50dc6c495c0c9188/f2f7dc8efc522ab2"
+    when = {"host": ["ranker.example.com"]}
+    listener = {"arn": arn, "split": {"priority": 200, "when": when}}
+    edge = rule(priority=10, when={**when, "header": {"X-Edge-Key": ["k"]}}, forward="split")
+    deny = rule(priority=20, when=when, forward=None, respond={"status": 403})
+    assert problems(listener=listener, rules={"edge": edge, "deny": deny}) == []
+    (lost,) = problems(listener=listener, rules={"deny": deny})
+    assert lost.startswith("abtest:weights: the main split is never reached: rule 20 (deny) comes first")
+
+
+def test_a_rule_that_is_never_reached_does_not_reach_the_split() -> None:
+    late = {"deny": EDGE_ONLY["deny"], "edge": {**EDGE_ONLY["edge"], "priority": 30}}
+    assert {problem.partition(": ")[0] for problem in problems(rules=late)} == {"abtest:weights", "abtest:rules.edge"}
+
+
+def test_a_rule_with_other_weights_does_not_reach_the_split() -> None:
+    rules = {**EDGE_ONLY, "edge": {**EDGE_ONLY["edge"], "forward": {"a": 1, "b": 3}}}
+    (lost,) = problems(rules=rules)
+    assert lost.startswith("abtest:weights: the main split is never reached: rule 20 (deny) comes first")
+
+
 def test_a_rule_for_the_overrides_header_is_shadowed_by_it() -> None:
     rules = {"forced": rule(when={"header": {"x-abtest-variant": ["B"]}})}
     (found,) = problems(override={"secret": False}, rules=rules)

@@ -285,6 +285,6 @@ def test_any_load_balancers_rules_can_be_read() -> None:
         names={"r": "legacy"},
     )
     decision = table.decide(Request.parse({"path": "/old"}))
-    assert (decision.route.name, decision.route.action.kind) == ("legacy", "authenticate")
+    assert (decision.route.name, decision.route.action.before) == ("legacy", ("authenticate-oidc",))
     assert decision.route.action.shares == {arn: Fraction(1)}
     assert table.decide(Request.parse({"path": "/new"})).route.action.shares == {arn: Fraction(1)}

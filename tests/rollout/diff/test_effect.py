@@ -210,6 +210,14 @@ def test_a_rule_that_nothing_reaches_any_more_is_a_change() -> None:
     assert (found.is_change, found.moves) == (True, ())
 
 
+def test_a_deny_rule_behind_a_rule_for_the_split_leaves_the_split_reached() -> None:
+    deny = {"deny": rule(priority=50, when={"path": ["/*"]}, forward=None, respond={"status": 403})}
+    edge = {"edge": rule(priority=40, when={"header": {"X-Edge-Key": ["k"]}}, forward="split")}
+    assert [shadow.route.is_split for shadow in effect({}, {"rules": deny}).shadowed] == [True]
+    assert effect({}, {"rules": edge | deny}).shadowed == ()
+    assert [shadow.route.is_split for shadow in effect({"rules": edge | deny}, {"rules": deny}).shadowed] == [True]
+
+
 # What stands beside the experiment ------------------------------------------------------------------------------------
 
 STACK = """config:
