@@ -137,7 +137,7 @@ def run_ramp(asked: Asked) -> int:
         stands = deployed(file)
         live = stands.live(file)
         history = stands.engine.history()
-        refuse_pending(file, live, history)
+        refuse_pending(file, live, history, asked.variant)
         refuse_held(asked.variant, {*file.experiment.held, *live.held})
         found = resumed(history, lambda start: asked.plan(file, start), file)
         start, display = weights_from(file, live, asked.variant), _Display(as_json=asked.as_json)
