@@ -333,6 +333,24 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return found
 
 
+def test_status_knows_in_the_same_folder_whether_a_ramp_runs(
+    stand: Stand, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("abtest.cli.status._engine", lambda _: stand.engine)
+    during: list[str] = []
+
+    def looked_at(*_: Any) -> Look:
+        capsys.readouterr()  # of the ramp
+        during.append(run_here(capsys, "status").out.splitlines()[0])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rollout, "look", looked_at)
+    run_here(capsys, "ramp", "b", "--schedule", "20,30", "--bake", "10m", "--yes")
+    assert [line.partition(", ")[0] for line in during] == ["dev: Progressing: ramp of b: step 1 of 2"]
+    ran = run_here(capsys, "status")
+    assert ran.out.startswith("dev: Paused: ramp of b: it stopped in the bake of step 1 of 2\n")
+
+
 def test_a_ramp_goes_to_its_end(stand: Stand, capsys: Capsys) -> None:
     ran = run_here(capsys, "ramp", "b", "--to", "30", "--bake", "0s", "--yes")
     assert (ran.code, ran.err) == (0, "")
