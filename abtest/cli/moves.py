@@ -84,13 +84,20 @@ def approved(question: str, *, yes: bool) -> bool:
     return click.confirm(question, err=True)  # what is printed may be JSON lines
 
 
-def refuse_pending(file: StackFile, live: Live, history: Sequence[Update]) -> None:
-    """Raises MoveError where an update would bring more than a move of the main split."""
+def refuse_pending(file: StackFile, live: Live, history: Sequence[Update], name: str) -> None:
+    """Raises MoveError where an update would bring more than a move of variant ``name`` on the main split."""
     if pending := besides(file.experiment, live) or undeployed(file, history):
         lines = "".join(f"\n- {line}" for line in pending)
+        up = up_for(file.source, live, history)
+        is_new = name not in live.groups and file.experiment.weights.get(name) != 0
+        remedy = (
+            f"{name} enters with weight 0: write {name}: 0 into abtest:weights, and run {up}"
+            if is_new
+            else f"deploy that first ({up}), or take it back"
+        )
         raise MoveError(
             f"{file.label} says more than what is deployed and this move, so it would not be a move of traffic alone:"
-            f"{lines}\ndeploy that first ({up_for(file.source, live, history)}), or take it back"
+            f"{lines}\n{remedy}"
         )
 
 

@@ -28,6 +28,7 @@ from abtest.cli.rollback import show_rollback
 from abtest.experiment import ConfigError
 from abtest.rollout.edit import EditError
 from abtest.rollout.move import Deployed, MoveError, weights_from
+from abtest.rollout.presence import Presence
 from abtest.rollout.ramp import Event, Outcome, Ramp, event, resumed
 from abtest.rollout.rollback import Rollback, roll_back
 from abtest.rollout.schedule import Plan, check_step, schedule, seconds, short, steps
@@ -137,7 +138,7 @@ def run_ramp(asked: Asked) -> int:
         stands = deployed(file)
         live = stands.live(file)
         history = stands.engine.history()
-        refuse_pending(file, live, history)
+        refuse_pending(file, live, history, asked.variant)
         refuse_held(asked.variant, {*file.experiment.held, *live.held})
         found = resumed(history, lambda start: asked.plan(file, start), file)
         start, display = weights_from(file, live, asked.variant), _Display(as_json=asked.as_json)
@@ -150,8 +151,13 @@ def run_ramp(asked: Asked) -> int:
         _refuse_unready(stands, file, asked.variant)
         back = f"rollback, all new clients to {file.experiment.control}"
         with analysing(file, plan, history, asked.logs) as analysis:
-            interrupts = Interrupts()
-            running = Ramp(stands, file, plan, first, live, display.tell, interrupts, analysis)
+            interrupts, presence = Interrupts(), Presence(file.project.folder, file.stack)
+
+            def tell_and_mark(event: Event) -> None:
+                display.tell(event)
+                presence.mark()
+
+            running = Ramp(stands, file, plan, first, live, tell_and_mark, interrupts, analysis)
             if analysis and plan.bake_seconds < DELIVERY:
                 running.say(
                     f"the load balancer delivers logs every {short(DELIVERY)}: a bake of {short(plan.bake_seconds)} "
@@ -160,7 +166,7 @@ def run_ramp(asked: Asked) -> int:
             running.event("start", message=_words(plan, first, back if asked.on_breach == "rollback" else "pause"))
             if not approved("Start?", yes=asked.yes):
                 return 5
-            with interrupts:
+            with interrupts, presence:
                 outcome = running.run()
         display.end()
         return _end(asked, running, outcome, is_final=interrupts.is_final)

@@ -80,7 +80,7 @@ def _shift(file: StackFile, name: str, wanted: Fraction, *, yes: bool) -> int:
     with ThreadPoolExecutor(1) as meanwhile:  # the one asks the backend, the other AWS
         history = meanwhile.submit(stands.engine.history)
         live = stands.live(file)
-    refuse_pending(file, live, history.result())
+    refuse_pending(file, live, history.result(), name)
     # From what the load balancer does: the file may be ahead of it, after an update that was cut off.
     now = replace(file.experiment, weights=weights_from(file, live, name), held=(*file.experiment.held, *live.held))
     after = file.edited(_changes(file.experiment, now, name, wanted))

@@ -22,7 +22,8 @@ from abtest.rollout.alarms import Alarm
 from abtest.rollout.diff.effect import compare
 from abtest.rollout.diff.summary import summary
 from abtest.rollout.diff.version import Version
-from abtest.rollout.engine import Engine, EngineError, PulumiEngine
+from abtest.rollout.engine import Engine, EngineError, PulumiEngine, newest
+from abtest.rollout.presence import Presence
 from abtest.rollout.stack_file import StackFile
 from abtest.rollout.status import UPDATES, Cloud, Status, VariantStatus, status_of
 
@@ -53,7 +54,8 @@ def status(stack: str, listener: str | None, form: str, watch_seconds: float | N
     variant that clients are sent to lacks healthy targets (abtest:guardrails.minHealthy), or one of its alarms or of
     the load balancer's is in ALARM.
 
-    Past moves and a ramp are in the engine's history: without the Pulumi CLI they are left out.
+    Past moves and a ramp are in the engine's history: without the Pulumi CLI they are left out. Whether a ramp still
+    runs is known only in the folder where it was started.
 
     Exit codes: 0 fine, 1 an error, 2 the load balancer differs from the stack file, 3 Degraded.
     """
@@ -91,7 +93,9 @@ def _read(stack: str, listener: str | None) -> Status:
     uncommitted, *notes = _git(file)
     if engine is None:
         notes.append("no past moves and no ramp: these are in the engine's history, and the Pulumi CLI is not on PATH")
-    return status_of(file.source, file.experiment, cloud, history, uncommitted, notes, datetime.now(UTC))
+    last = newest(history or ())
+    runs = Presence(file.project.folder, file.stack).runs(last.started) if last else None
+    return status_of(file.source, file.experiment, cloud, history, uncommitted, notes, datetime.now(UTC), runs=runs)
 
 
 def _engine(file: StackFile) -> Engine | None:

@@ -26,7 +26,7 @@ __all__ = ["UPDATES", "Cloud", "PastMove", "RampStatus", "Status", "VariantStatu
 #: How many updates of the history are looked through.
 UPDATES = 20
 
-#: A bake may take a little longer than planned, as looks are some seconds apart.
+#: A bake that is watched elsewhere may take a little longer than planned, as looks are some seconds apart.
 SLACK = timedelta(minutes=1)
 
 Word = Literal["Healthy", "Degraded", "Progressing", "Paused", "OutOfSync", "RolledBack"]
@@ -59,14 +59,14 @@ class VariantStatus(_Output, frozen=True, kw_only=True):
 
 
 class RampStatus(_Output, frozen=True, kw_only=True):
-    """The ramp that the newest update was a step of. ``until`` is when its bake ends; ``resume`` is the command that
-    goes on with it.
+    """The ramp that the newest update was a step of. ``until`` is when its bake ends as planned; ``resume`` is the
+    command that resumes it. ``unknown`` is a ramp that was started elsewhere, and may bake or have ended.
     """
 
     variant: str
     step: int
     shares: tuple[float, ...]
-    state: Literal["updating", "baking", "failed", "paused"]
+    state: Literal["updating", "baking", "failed", "paused", "unknown"]
     until: datetime | None
     resume: str
 
@@ -147,13 +147,17 @@ def status_of(
     uncommitted: str,
     notes: Sequence[str],
     now: datetime,
+    *,
+    runs: bool | None = None,
 ) -> Status:
-    """Everything together; ``history`` is the newest first, None where there is no engine to ask."""
-    stack, ramp = source.stack, _ramp(history or (), source.stack, now)
+    """Everything together; ``history`` is the newest first, None where there is no engine to ask. ``runs`` is whether
+    the ramp of the newest update runs, None where that is not known (``Presence``).
+    """
+    stack, ramp = source.stack, _ramp(history or (), source.stack, now, runs=runs)
     differs = differences(experiment, cloud.live)
     word, message, following = (
         _degraded(stack, experiment, cloud)
-        or _moving(stack, history or (), ramp)
+        or _moving(stack, history or (), ramp, now)
         or _resting(stack, experiment, cloud.live, ramp, differs, up_for(source, cloud.live, history or ()))
     )
     return Status(
@@ -210,15 +214,20 @@ def _degraded(stack: str, experiment: Experiment, cloud: Cloud) -> Verdict | Non
     return "Degraded", "; ".join(words), f"abtest rollback --stack {stack}" if is_others else ""
 
 
-def _moving(stack: str, history: Sequence[Update], ramp: RampStatus | None) -> Verdict | None:
+def _moving(stack: str, history: Sequence[Update], ramp: RampStatus | None, now: datetime) -> Verdict | None:
     """While an update runs, or a ramp was left before its end."""
     last = newest(history)
     if last is not None and last.result == "in-progress":
         return "Progressing", f"an update is running, or died: {last.message}", f"abtest status --stack {stack}"
-    if ramp is None or ramp.state == "baking":
+    if ramp is None or ramp.state in {"baking", "unknown"}:
         return None
     step = f"step {ramp.step} of {len(ramp.shares)}"
-    why = f"{step} failed" if ramp.state == "failed" else f"the bake of {step} is over, and no other came"
+    if ramp.state == "failed":
+        why = f"{step} failed"
+    elif ramp.until is not None and now < ramp.until:
+        why = f"it stopped in the bake of {step}"
+    else:
+        why = f"the bake of {step} is over, and no other came"
     return "Paused", f"ramp of {ramp.variant}: {why}", f"{ramp.resume} (or: abtest rollback --stack {stack})"
 
 
@@ -230,8 +239,11 @@ def _resting(
         following = f"abtest rollback --stack {stack}" if back else ramp.resume if ramp else f"{up} --stack {stack}"
         return "OutOfSync", "the load balancer differs from the stack file", following
     if ramp is not None and ramp.until is not None:
-        step = f"step {ramp.step} of {len(ramp.shares)}"
-        return "Progressing", f"ramp of {ramp.variant}: {step}, its bake ends at {ramp.until:%H:%M} UTC", ""
+        step = f"ramp of {ramp.variant}: step {ramp.step} of {len(ramp.shares)}"
+        if ramp.state == "unknown":
+            words = f"{step}; if the ramp still runs, its bake ends at {ramp.until:%H:%M} UTC"
+            return "Progressing", words, f"if it no longer runs: {ramp.resume}"
+        return "Progressing", f"{step}, its bake ends at {ramp.until:%H:%M} UTC", ""
     if live.held and live.table.split.action.shares.get(experiment.control) == 1:
         names = sorted(live.held)
         words = f"all new clients have {experiment.control}; held: {', '.join(names)}"
@@ -242,25 +254,30 @@ def _resting(
 # History --------------------------------------------------------------------------------------------------------------
 
 
-def _ramp(history: Sequence[Update], stack: str, now: datetime) -> RampStatus | None:
-    """The ramp that the newest update was a step of; None also when its last bake is over."""
+def _ramp(history: Sequence[Update], stack: str, now: datetime, *, runs: bool | None) -> RampStatus | None:
+    """The ramp that the newest update was a step of; None also when its last bake is over.
+
+    No update tells how a ramp ended. One that no longer runs stopped before its end, if the bake would not be over.
+    """
     last = newest(history)
     found = Plan.read(last.message) if last else None
     if last is None or found is None:
         return None
     plan, step = found
     until = last.ended + timedelta(seconds=plan.bake_seconds) if last.ended and last.succeeded else None
-    state: Literal["updating", "baking", "failed", "paused"]
+    state: Literal["updating", "baking", "failed", "paused", "unknown"]
     if last.result == "in-progress":
         state = "updating"
     elif until is None:
         state = "failed"
-    elif now < until + SLACK:
+    elif runs:
         state = "baking"
-    elif step < len(plan.shares):
+    elif runs is False and now < until:
         state = "paused"
-    else:
+    elif step == len(plan.shares) and now >= until:
         return None
+    else:
+        state = "unknown" if runs is None and now < until + SLACK else "paused"
     return RampStatus(
         variant=plan.variant,
         step=step,

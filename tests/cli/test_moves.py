@@ -333,6 +333,24 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return found
 
 
+def test_status_knows_in_the_same_folder_whether_a_ramp_runs(
+    stand: Stand, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("abtest.cli.status._engine", lambda _: stand.engine)
+    during: list[str] = []
+
+    def looked_at(*_: Any) -> Look:
+        capsys.readouterr()  # of the ramp
+        during.append(run_here(capsys, "status").out.splitlines()[0])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rollout, "look", looked_at)
+    run_here(capsys, "ramp", "b", "--schedule", "20,30", "--bake", "10m", "--yes")
+    assert [line.partition(", ")[0] for line in during] == ["dev: Progressing: ramp of b: step 1 of 2"]
+    ran = run_here(capsys, "status")
+    assert ran.out.startswith("dev: Paused: ramp of b: it stopped in the bake of step 1 of 2\n")
+
+
 def test_a_ramp_goes_to_its_end(stand: Stand, capsys: Capsys) -> None:
     ran = run_here(capsys, "ramp", "b", "--to", "30", "--bake", "0s", "--yes")
     assert (ran.code, ran.err) == (0, "")
@@ -440,6 +458,41 @@ def test_a_ramp_does_not_start_where_the_file_says_more(stand: Stand, capsys: Ca
     assert ran.code == 1
     assert "- rule 10 (path-b):" in ran.err
     assert stand.engine.updates == []
+
+
+KINDS = {
+    "launch": "{port: 8080, targets: {launch: {instanceType: t3.small}}}",
+    "auto scaling": "{port: 8080, targets: {launch: {instanceType: t3.small, min: 2, max: 2}}}",
+    "lambda": '{targets: {lambdaArn: "arn:aws:lambda:us-east-1:123456789012:function:ranker:7"}}',
+    "instances": "{port: 8080, targets: {instanceIds: [i-0123456789abcdef0]}}",
+    "addresses": "{port: 8080, targets: {ipAddresses: [10.0.1.20]}}",
+    "external": "{port: 8080, targets: {external: ip}}",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("command", ["shift c=0", "shift c=10", "ramp c --to 20"])
+def test_a_new_variant_is_refused_with_the_way_to_add_it(stand: Stand, capsys: Capsys, kind: str, command: str) -> None:
+    stand.engine.up("", lambda _: None)
+    text = stand.path.read_text().replace("  abtest:variants:\n", f"  abtest:variants:\n    c: {KINDS[kind]}\n")
+    stand.path.write_text(text)
+    ran = run_here(capsys, *command.split(), "--yes")
+    assert ran.code == 1
+    assert ran.err.endswith("c enters with weight 0: write c: 0 into abtest:weights, and run pulumi up\n")
+    stand.path.write_text(text.replace("b: 10}", "b: 10, c: 0}"))
+    assert StackFile.read("dev").experiment.state("c") == "warm"
+    ran = run_here(capsys, *command.split(), "--yes")
+    assert ran.err.endswith("deploy that first (pulumi up), or take it back\n")
+
+
+def test_a_new_service_is_refused_with_the_same_way(stand: Stand, capsys: Capsys) -> None:
+    service = "{port: 8080, targets: {ecs: {image: example.com/model:1, cpu: 256, memory: 512, publicIp: true}}}"
+    text = stand.path.read_text().replace("  abtest:variants:\n", f"  abtest:variants:\n    c: {service}\n")
+    stand.path.write_text(text)
+    assert run_here(capsys, "shift", "c=0", "--yes").err.endswith("add c: 0 to abtest:weights\n")
+    stand.path.write_text(text.replace("b: 10}", "b: 10, c: 0}"))
+    ran = run_here(capsys, "check", str(stand.path))
+    assert (ran.code, ran.out) == (0, "1 stack file: 0 errors, 0 warnings\n")
 
 
 def test_what_is_no_routing_is_not_deployed_along_either(stand: Stand, capsys: Capsys) -> None:

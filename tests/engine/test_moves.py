@@ -514,7 +514,7 @@ def test_ctrl_c_in_a_bake_asks_and_pauses_or_rolls_back(moving: Engine) -> None:
         shown.type("y\n")
         shown.until("baking 00:5")
         shown.type(CTRL_C)
-        shown.until("[h]old or [r]oll back?")
+        shown.until("[p]ause or [r]oll back?")
         shown.type("pause\n")
         assert shown.code() == 5
     assert "paused: the traffic stays as it is; the same command goes on" in shown.shown
@@ -523,7 +523,7 @@ def test_ctrl_c_in_a_bake_asks_and_pauses_or_rolls_back(moving: Engine) -> None:
     with moving.at_a_terminal(*ramp, "--yes") as shown:
         shown.until("baking 00:5")
         shown.type(CTRL_C)
-        shown.until("[h]old or [r]oll back?")
+        shown.until("[p]ause or [r]oll back?")
         shown.type("rollback\n")
         assert shown.code() == 5
     assert "rolled back: the load balancer sends new clients to a 100 %" in shown.shown
@@ -535,7 +535,7 @@ def test_ctrl_c_in_an_update_leaves_file_and_load_balancer_in_step_and_a_second_
     with moving.cloud.proxy.slowing("ModifyListener") as arrived, moving.at_a_terminal(*ramp) as shown:
         assert arrived.wait(60)
         shown.type(CTRL_C)
-        shown.until("[h]old or [r]oll back?")
+        shown.until("[p]ause or [r]oll back?")
         time.sleep(0.5)  # until it reads what is typed
         shown.type(CTRL_C)
         assert shown.code() == 5

@@ -44,9 +44,11 @@ def cloud(
     return Cloud(live=live, weights=deployed.weights, health=health, alarms=alarms)
 
 
-def status(found: Cloud, history: tuple[Update, ...] | None = (), **changes: Any) -> Status:
+def status(
+    found: Cloud, history: tuple[Update, ...] | None = (), *, runs: bool | None = None, **changes: Any
+) -> Status:
     keys = config(**{"weights": SPLIT, **changes})
-    return status_of(source(keys), experiment(keys), found, history, "", (), NOW)
+    return status_of(source(keys), experiment(keys), found, history, "", (), NOW, runs=runs)
 
 
 def update(
@@ -185,8 +187,16 @@ PLAN = Plan(
 @pytest.mark.parametrize(
     ("newest", "word", "message"),
     [
-        (update(PLAN.message(2), ago=60), "Progressing", "ramp of b: step 2 of 3, its bake ends at 12:09 UTC"),
-        (update(PLAN.message(2), ago=630), "Progressing", "ramp of b: step 2 of 3, its bake ends at 11:59 UTC"),
+        (
+            update(PLAN.message(2), ago=60),
+            "Progressing",
+            "ramp of b: step 2 of 3; if the ramp still runs, its bake ends at 12:09 UTC",
+        ),
+        (
+            update(PLAN.message(2), ago=630),
+            "Progressing",
+            "ramp of b: step 2 of 3; if the ramp still runs, its bake ends at 11:59 UTC",
+        ),
         (update(PLAN.message(2)), "Paused", "ramp of b: the bake of step 2 of 3 is over, and no other came"),
         (update(PLAN.message(3), "failed"), "Paused", "ramp of b: step 3 of 3 failed"),
         (
@@ -194,7 +204,7 @@ PLAN = Plan(
             "Progressing",
             f"an update is running, or died: {PLAN.message(2)}",
         ),
-        (update(PLAN.message(3)), "Healthy", "the load balancer does what the stack file says"),
+        (update(PLAN.message(3), ago=630), "Healthy", "the load balancer does what the stack file says"),
         (update("mine"), "Healthy", "the load balancer does what the stack file says"),
     ],
     ids=["baking", "about over", "paused", "failed", "updating", "done", "no ramp"],
@@ -203,6 +213,43 @@ def test_the_newest_update_tells_of_a_ramp(newest: Update, word: str, message: s
     found = status(cloud(), (update(kind="refresh"), newest, update(PLAN.message(1))))
     assert (found.status, found.message) == (word, message)
     assert (found.ramp is None) == (word == "Healthy")
+
+
+BAKES = "ramp of b: step 2 of 3, its bake ends at 12:09 UTC"
+DONE = "the load balancer does what the stack file says"
+
+
+@pytest.mark.parametrize(
+    ("step", "ago", "runs", "word", "message"),
+    [
+        (2, 60, True, "Progressing", BAKES),
+        (2, 60, False, "Paused", "ramp of b: it stopped in the bake of step 2 of 3"),
+        (3, 60, False, "Paused", "ramp of b: it stopped in the bake of step 3 of 3"),
+        (2, 660, True, "Progressing", "ramp of b: step 2 of 3, its bake ends at 11:59 UTC"),
+        (2, 630, False, "Paused", "ramp of b: the bake of step 2 of 3 is over, and no other came"),
+        (3, 601, False, "Healthy", DONE),
+        (3, 60, None, "Progressing", "ramp of b: step 3 of 3; if the ramp still runs, its bake ends at 12:09 UTC"),
+        (3, 601, None, "Healthy", DONE),
+    ],
+    ids=[
+        "runs",
+        "stopped",
+        "stopped in the last step",
+        "AWS was silent",
+        "gone",
+        "done",
+        "elsewhere",
+        "done elsewhere",
+    ],
+)
+def test_a_ramp_bakes_only_while_it_runs(step: int, ago: int, runs: bool | None, word: str, message: str) -> None:  # noqa: FBT001
+    found = status(cloud(), (update(PLAN.message(step), ago=ago),), runs=runs)
+    assert (found.status, found.message) == (word, message)
+    resume = "abtest ramp b --schedule 5,10,25 --bake 10m --stack config"
+    following = {"Paused": f"{resume} (or: abtest rollback --stack config)", "Healthy": ""}
+    if runs is None:
+        following["Progressing"] = f"if it no longer runs: {resume}"
+    assert found.next == following.get(word, "")
 
 
 def test_a_ramp_that_was_left_goes_on_with_the_command_that_is_told() -> None:
