@@ -111,15 +111,18 @@ def refuse_held(name: str, held: Iterable[str]) -> None:
         )
 
 
-def show_effect(before: Experiment, after: Experiment) -> None:
-    """What a move does to traffic, and to clients that have a variant already."""
-    effect = compare(Version(experiment=before), Version(experiment=after))
+def show_effect(before: Experiment, after: Experiment, stack: str) -> tuple[str, ...]:
+    """Print what a move does to traffic, and to clients that have a variant already. Returns why the guard would refuse
+    it, as far as files tell.
+    """
+    effect = compare(Version(experiment=before, stack=stack), Version(experiment=after, stack=stack))
     for pair in effect.changed:
         if pair.before is not None and pair.after is not None:
             was, now = pair.before.action, pair.after.action
             tell(f"{title(pair.shown)}: {was} → {with_points(now, was)}")
     if words := client_words(effect.lag_seconds, effect.freed):
         tell(f"sticky clients: {words}")
+    return effect.refused
 
 
 def show_split(live: Live) -> None:

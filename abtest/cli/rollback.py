@@ -44,7 +44,7 @@ def rollback(stack: str, *, everywhere: bool, yes: bool) -> int:
         plan = Rollback.of(file.experiment, live, everywhere=everywhere).also(mended)
         now = replace(file.experiment, weights=deployed_weights(live) or file.experiment.weights)
         after = plan.edited(file)
-        show_effect(now, after.experiment)
+        show_effect(now, after.experiment, file.stack)
         if mended:
             tell("abtest:guardrails.suspend is over, and is removed")
         for line in besides(file.experiment, live):

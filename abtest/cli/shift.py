@@ -57,7 +57,8 @@ def shift(share: str, stack: str, *, yes: bool, file_only: bool) -> int:
             if after.text == file.text:
                 tell(f"nothing to do: {file.label} gives {name} {percent(wanted)} of new clients already")
                 return 0
-            show_effect(file.experiment, after.experiment)
+            for line in show_effect(file.experiment, after.experiment, file.stack):
+                tell(f"warning: the update would be refused: {line}")
             message = _message(after, name, wanted)
             after.write()
             tell(f"edited {file.label}; nothing is deployed")
@@ -87,7 +88,7 @@ def _shift(file: StackFile, name: str, wanted: Fraction, *, yes: bool) -> int:
     if after.text == file.text and not drift(RoutingTable.from_experiment(after.experiment), live.table):
         tell(f"nothing to do: {name} has {percent(wanted)} of new clients already")
         return 0
-    show_effect(now, after.experiment)
+    show_effect(now, after.experiment, file.stack)
     message = _message(after, name, wanted)
     if not approved("Shift traffic?", yes=yes):
         tell("nothing was changed")

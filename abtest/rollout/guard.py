@@ -137,6 +137,7 @@ class Guard:
                 control=live.control,
                 healthy=lambda name: health_of(elbv2, live.groups[name]).healthy,
                 alarms=lambda: self._alarms(live),
+                stack=self._source.stack,
             )
             _refuse(problems(self._experiment, standing))
         if not self._has_rails:

@@ -37,6 +37,7 @@ class Gain:
     variant: str
     before: Fraction
     after: Fraction
+    is_split: bool
 
     @property
     def points(self) -> Fraction:
@@ -51,6 +52,7 @@ class Standing:
     """What is deployed: the rules, the variants that some rule forwards to, and what the listener's tags say of them.
 
     ``healthy`` tells how many targets of a variant in ``known`` are healthy, ``alarms`` what looks at those variants.
+    ``stack`` is the stack's name.
     """
 
     table: RoutingTable
@@ -59,6 +61,7 @@ class Standing:
     control: str | None
     healthy: Callable[[str], int]
     alarms: Callable[[], Collection[Alarm]]
+    stack: str
 
 
 def gains(before: RoutingTable, experiment: Experiment) -> tuple[Gain, ...]:
@@ -66,7 +69,7 @@ def gains(before: RoutingTable, experiment: Experiment) -> tuple[Gain, ...]:
     after = RoutingTable.from_experiment(experiment)
     forced = experiment.override_priorities.values()
     return tuple(
-        Gain(route=words, variant=name, before=was.get(name, Fraction(0)), after=share)
+        Gain(route=words, variant=name, before=was.get(name, Fraction(0)), after=share, is_split=route.is_split)
         for route in after.routes
         if route.action.kind == "forward" and route.priority not in forced
         for words, was in [_earlier(before, route)]
@@ -120,7 +123,7 @@ def problems(experiment: Experiment, standing: Standing) -> Iterator[str]:
             yield (
                 f"{gain}, {float(gain.points):.4g} points at once; maxStep allows {rails.max_step}: "
                 f"go to {percent(gain.before + Fraction(rails.max_step, 100))} first"
-                + (_not_free(gain.variant, standing) if gain.variant == experiment.control else "")
+                + (_not_free(gain.variant, standing) if gain.variant == experiment.control else _ramp(gain, standing))
             )
     first_of_each = _first_of_each(found)
     for gain in first_of_each.values() if rails.require_healthy else ():
@@ -148,6 +151,12 @@ def _free(control: str, standing: Standing) -> str | None:
 def _not_free(control: str, standing: Standing) -> str:
     deployed = standing.control or "not known"
     return f" (abtest:control is {control} here, and {deployed} where it is deployed)"
+
+
+def _ramp(gain: Gain, standing: Standing) -> str:
+    """The command that goes there step by step; a ramp moves the main split only."""
+    to = percent(gain.after).removesuffix(" %")
+    return f", or step by step: abtest ramp {gain.variant} --to {to} --stack {standing.stack}" if gain.is_split else ""
 
 
 def _lift(experiment: Experiment, name: str) -> str:

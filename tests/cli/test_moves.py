@@ -73,6 +73,17 @@ def test_file_only_edits_and_stops_and_needs_no_engine(
     assert stand.split == "a 90 %, b 10 %"
 
 
+def test_file_only_warns_of_a_step_that_the_guard_would_refuse(stand: Stand, capsys: Capsys) -> None:
+    ran = run_here(capsys, "shift", "b=50", "--file-only")
+    assert ran.code == 0
+    assert (
+        "warning: the update would be refused: b would go from 10 % to 50 % on the main split, 40 points at once; "
+        "maxStep allows 25: go to 35 % first, or step by step: abtest ramp b --to 50 --stack dev\n"
+    ) in ran.out
+    assert "{a: 50, b: 50}" in stand.path.read_text()
+    assert "warning" not in run_here(capsys, "shift", "b=60", "--file-only").out
+
+
 @pytest.mark.usefixtures("stand")
 def test_without_the_pulumi_cli_it_is_said_how_to_get_it(capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(moves, "PulumiEngine", PulumiEngine)

@@ -253,7 +253,7 @@ def test_without_the_splits_rule_nothing_is_moved_and_the_status_says_so(folder:
 
 
 def effect(before: str, after: str, folder: Path) -> Effect:
-    was, now = (Version(experiment=of(text, folder)[0]) for text in (STACK, STACK.replace(before, after)))
+    was, now = (Version(stack="test", experiment=of(text, folder)[0]) for text in (STACK, STACK.replace(before, after)))
     return compare(was, now)
 
 

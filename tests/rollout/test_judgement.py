@@ -38,6 +38,7 @@ def refused(
         control=control,
         healthy=lambda _: healthy,
         alarms=lambda: alarms,
+        stack="dev",
     )
     return list(problems(experiment(config(**BASE | changes)), standing))
 
@@ -74,7 +75,13 @@ def test_a_step_of_just_as_many_points_as_allowed_is_allowed(most: int) -> None:
     """In floats, 7 % is more than 7 points."""
     weights = {"a": 100 - most, "b": most}
     standing = Standing(
-        table=table(weights={"a": 100, "b": 0}), known="ab", held=(), control="a", healthy=lambda _: 1, alarms=tuple
+        table=table(weights={"a": 100, "b": 0}),
+        known="ab",
+        held=(),
+        control="a",
+        healthy=lambda _: 1,
+        alarms=tuple,
+        stack="dev",
     )
     assert list(problems(experiment(config(weights=weights, guardrails={"maxStep": most})), standing)) == []
 
@@ -82,7 +89,8 @@ def test_a_step_of_just_as_many_points_as_allowed_is_allowed(most: int) -> None:
 def test_a_step_is_measured_in_points_and_the_message_says_what_is_allowed() -> None:
     assert refused(weights={"a": 65, "b": 35}) == []
     assert refused(weights={"a": 64, "b": 36}) == [
-        "b would go from 10 % to 36 % on the main split, 26 points at once; maxStep allows 25: go to 35 % first"
+        "b would go from 10 % to 36 % on the main split, 26 points at once; maxStep allows 25: go to 35 % first, "
+        "or step by step: abtest ramp b --to 36 --stack dev"
     ]
     assert refused(weights={"a": 64, "b": 36}, guardrails={"maxStep": 26}) == []
 
@@ -103,7 +111,7 @@ PROMOTED: dict[str, Any] = {"weights": {"a": 0, "b": 100}}
 @pytest.mark.parametrize("more", [{"control": "b"}, {"weights": {"b": 1}, "variants": {"b": VARIANT}, "rules": {}}])
 def test_a_control_that_the_same_update_names_gains_as_any_other_variant(more: dict[str, Any]) -> None:
     standing = Standing(
-        table=table(), known="ab", held=(), control="a", healthy=lambda _: 1, alarms=lambda: (alarm("b"),)
+        table=table(), known="ab", held=(), control="a", healthy=lambda _: 1, alarms=lambda: (alarm("b"),), stack="dev"
     )
     step, alarmed = problems(experiment(config(**BASE | PROMOTED | more)), standing)
     assert step == (
@@ -153,7 +161,13 @@ def test_what_the_control_takes_back_does_not_wait_for_its_alarms() -> None:
 
 def test_alarms_are_asked_for_only_where_a_variant_gains() -> None:
     standing = Standing(
-        table=table(), known="ab", held=(), control="a", healthy=lambda _: 1, alarms=lambda: pytest.fail("asked")
+        table=table(),
+        known="ab",
+        held=(),
+        control="a",
+        healthy=lambda _: 1,
+        alarms=lambda: pytest.fail("asked"),
+        stack="dev",
     )
     for changes in (
         {},
@@ -168,7 +182,7 @@ def test_what_is_held_gains_nothing() -> None:
     assert refused(held=("b",), weights={"a": 95, "b": 5}) == []
     (line,) = refused(held=("b",), **more)
     assert "but it is held; the deployed listener holds it" in line
-    standing = Standing(table=table(), known="ab", held=(), control="a", healthy=lambda _: 1, alarms=tuple)
+    standing = Standing(table=table(), known="ab", held=(), control="a", healthy=lambda _: 1, alarms=tuple, stack="dev")
     (line,) = problems(experiment(config(**BASE | more | {"held": ["b"]})), standing)
     assert "but it is held; take b out of abtest:held in an update that leaves its share as it is" in line
 

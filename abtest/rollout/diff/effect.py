@@ -208,6 +208,7 @@ def _refused(table: RoutingTable, before: Version, after: Version, groups: Colle
         control=before.experiment.control,
         healthy=lambda _: sys.maxsize,
         alarms=tuple,
+        stack=after.stack,
     )
     yield from problems(now, standing)
     yield from (unmovable(name) for name in sorted(groups) if name in now.services)

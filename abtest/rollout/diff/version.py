@@ -33,6 +33,7 @@ class Version:
     """
 
     experiment: Experiment
+    stack: str
     scripts: Mapping[str, bytes] = field(default_factory=dict)
     elsewhere: Mapping[str, Any] = field(default_factory=dict)
     encrypted: Mapping[str, str] = field(default_factory=dict)
@@ -56,6 +57,7 @@ class Version:
             others["environment"] = stack["environment"]
         return cls(
             experiment=experiment,
+            stack=source.stack,
             scripts={name: (project.folder / script).read_bytes() for name, script in scripts_of(experiment).items()},
             elsewhere={"name": project.name, **others},
             encrypted={

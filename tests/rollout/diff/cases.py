@@ -25,7 +25,10 @@ THREE = dict.fromkeys("abc", VARIANT)
 def version(scripts: dict[str, bytes] | None = None, **changes: Any) -> Version:
     """A version of the base config with ``changes`` by key."""
     return Version(
-        experiment=experiment(config(**BASE | changes)), scripts=scripts or {}, elsewhere={"aws:region": "us-east-1"}
+        stack="test",
+        experiment=experiment(config(**BASE | changes)),
+        scripts=scripts or {},
+        elsewhere={"aws:region": "us-east-1"},
     )
 
 

@@ -132,6 +132,7 @@ def test_the_json_says_what_was_not_drained_and_what_switches_the_guardrails_off
 def test_what_the_guard_would_say_of_the_files_is_said() -> None:
     (words,) = effect({}, {"weights": {"a": 50, "b": 50}}).refused
     assert words.startswith("b would go from 10 % to 50 % on the main split, 40 points at once; maxStep allows 25")
+    assert words.endswith(", or step by step: abtest ramp b --to 50 --stack test")
     (held,) = effect({"held": ["b"]}, {"weights": {"a": 80, "b": 20}}).refused
     assert "but it is held" in held
     assert effect({}, {"weights": {"a": 50, "b": 50}, "guardrails": None}).refused == ()

@@ -90,7 +90,9 @@ def deployed(keys: str) -> Deployment:
 
 def sides(change: dict[str, Any]) -> tuple[tuple[Deployment, Deployment], Effect]:
     configs = [config(**BASE), config(**BASE | change)]
-    versions = [Version(experiment=experiment(keys), elsewhere={"aws:region": "us-east-1"}) for keys in configs]
+    versions = [
+        Version(stack="test", experiment=experiment(keys), elsewhere={"aws:region": "us-east-1"}) for keys in configs
+    ]
     before, after = (deployed(json.dumps(keys)) for keys in configs)
     return (before, after), compare(*versions)
 
@@ -151,7 +153,7 @@ def inputs(resource: Resource, arns: dict[str, str]) -> Any:
 
 
 def version(changes: dict[str, Any], **more: Any) -> Version:
-    return Version(experiment=experiment(config(**BASE | changes)), **more)
+    return Version(stack="test", experiment=experiment(config(**BASE | changes)), **more)
 
 
 def test_a_script_is_what_it_holds() -> None:

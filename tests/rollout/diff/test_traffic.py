@@ -177,7 +177,7 @@ def named(rules: list[dict[str, Any]], order: list[int], prefix: str) -> dict[st
 
 
 def version(weights: dict[str, int], rules: dict[str, Any], sticky: int) -> Version:
-    return Version(experiment=experiment(config(weights=weights, rules=rules, stickinessSeconds=sticky)))
+    return Version(stack="test", experiment=experiment(config(weights=weights, rules=rules, stickinessSeconds=sticky)))
 
 
 @st.composite
