@@ -220,9 +220,9 @@ def test_problems_of_both_sides_come_at_once_each_with_its_commit(project: Path,
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.splitlines() == [
         f"{base}:infra/Pulumi.dev.yaml:4: error: abtest:weights.b: 1000 is over 999; weight: 0 to 999 (API TargetGroupTuple)",
-        f"{base}:infra/Pulumi.dev.yaml:5: error: abtest:variants.a.targets.launch.userDataFile: "
+        f"{base}:infra/Pulumi.dev.yaml:6: error: abtest:variants.a.targets.launch.userDataFile: "
         "none.sh cannot be read from the project folder: No such file or directory",
-        "Pulumi.dev.yaml:7: error: abtest:wieghts: there is no such key; did you mean weights?",
+        "Pulumi.dev.yaml:8: error: abtest:wieghts: there is no such key; did you mean weights?",
     ]
 
 
