@@ -92,7 +92,7 @@ def _where_it_was(stack: str) -> tuple[Path, Project]:
     if path.suffix in {".yaml", ".yml"}:
         return path, find_project(path.parent)
     project = find_project(Path())
-    return project.folder / f"Pulumi.{stack}.yaml", project
+    return project.stack_path(stack), project
 
 
 def of_base(base: Base, file: Path, control: str = "") -> Version | None:
@@ -101,16 +101,19 @@ def of_base(base: Base, file: Path, control: str = "") -> Version | None:
     ``control`` is that of a file without one, which was no mistake in the past.
     """
     own = Path(os.path.relpath(file.parent.resolve(), base.folder)) / file.name
-    names = [str(own.with_suffix(suffix)) for suffix in (".yaml", ".yml")]
     with tempfile.TemporaryDirectory() as made:
         root = Path(made).resolve()
-        base.write(["Pulumi.yaml", "Pulumi.yml", *names], root)
         folder = root / base.prefix
-        found = next((folder / name for name in names if (folder / name).is_file()), None)
-        if found is None:
-            return None
+        base.write(["Pulumi.yaml", "Pulumi.yml"], root)
         try:
-            project = Project.read(folder)
+            project = Project.at(folder)
+            # The base may have had its stack files in another folder.
+            usual = Path(os.path.relpath(project.stack_folder, folder)) / file.name
+            names = [str(name.with_suffix(suffix)) for name in (own, usual) for suffix in (".yaml", ".yml")]
+            base.write(names, root)
+            found = next((folder / name for name in names if (folder / name).is_file()), None)
+            if found is None:
+                return None
             experiment, _ = try_load(Source.from_file(found, project))
             base.write(list(scripts_of(experiment).values()), root)
             return Version.read(found, project, control=control)

@@ -60,7 +60,9 @@ def failing() -> Iterator[None]:
 
 def deployed(file: StackFile) -> Deployed:
     """The stack of a file, as it stands. Raises EngineError."""
-    usual = file.project.folder.resolve() / f"Pulumi.{file.stack}.yaml"
+    if file.project.file is None:
+        raise EngineError(f"{file.project.folder} has no Pulumi.yaml, so no stack of it can be deployed")
+    usual = file.project.stack_folder.resolve() / f"Pulumi.{file.stack}.yaml"
     is_usual = file.path.parent.resolve() / file.path.name == usual
     engine = PulumiEngine(file.project.folder, file.stack, None if is_usual else file.path)
     return Deployed.find(engine, file.stack)

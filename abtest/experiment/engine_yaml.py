@@ -17,6 +17,7 @@ import yaml
 from msgspec import Struct
 
 from abtest.experiment.problems import Path
+from abtest.experiment.yaml_mistakes import mistake
 
 __all__ = ["Document", "YamlError", "parse", "scalar"]
 
@@ -56,14 +57,9 @@ def parse(text: str) -> Document:
             node = loader.get_node() if loader.check_node() else None
         finally:
             loader.dispose()
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        words = ", ".join(part for part in (error.context, error.problem) if part)
-        if mark and "\t" in (text.splitlines()[mark.line : mark.line + 1] or [""])[0]:
-            words = "there is a tab; YAML is indented with spaces"
-        raise YamlError(f"not valid YAML: {words}", mark.line + 1 if mark else 0) from None
     except yaml.YAMLError as error:
-        raise YamlError(f"not valid YAML: {error}", 0) from None
+        words, line = mistake(text, error)
+        raise YamlError(f"not valid YAML: {words}", line) from None
     lines: dict[Path, int] = {}
     try:
         return Document(_value(node, (), lines) if node is not None else None, lines)

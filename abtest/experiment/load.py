@@ -54,6 +54,8 @@ def load(source: Source) -> tuple[Experiment, tuple[Problem, ...]]:
 def try_load(source: Source) -> tuple[Experiment, tuple[Problem, ...]]:
     """What could be read, and all problems, errors among them; for tools that show both."""
     report = Report(source)
+    for problem in source.refusals:
+        report.refuse(problem)
     for note in source.notes:
         report.warning((), note)
     raw = _known_keys(source, report)

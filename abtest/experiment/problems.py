@@ -100,6 +100,11 @@ class Report(Struct):
             self._broken.add(path)
             self._add("error", path, message)
 
+    def refuse(self, problem: Problem) -> None:
+        """A problem that is known already; the value of its top-level key is not looked at again."""
+        self.problems.append(problem)
+        self._broken.add((problem.path.removeprefix(f"{NAMESPACE}:").partition(".")[0],))
+
     def unknown_key(
         self, path: Path, name: str, known: Iterable[str], homes: Sequence[str] = (), hint: str = ""
     ) -> None:

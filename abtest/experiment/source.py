@@ -19,6 +19,7 @@ from msgspec import Struct, field
 from abtest.experiment.engine_text import as_text, decoded
 from abtest.experiment.engine_yaml import Document, YamlError, parse
 from abtest.experiment.problems import NAMESPACE, ConfigError, Path, Place, Problem, nearest
+from abtest.experiment.project_file import full_key, project_refusals, stack_refusals
 from abtest.experiment.types import SECRET
 
 __all__ = ["Project", "Source", "find_project", "project_folder", "read_text", "stack_file"]
@@ -27,13 +28,22 @@ _STACK_FILE = re.compile(r"Pulumi\.(?P<stack>.+)\.ya?ml")
 
 
 class Project(Struct, frozen=True):
-    """A folder with a Pulumi.yaml. ``config`` is its block of project-wide values."""
+    """A folder with a Pulumi.yaml. ``config`` is its block of project-wide values.
+
+    Without ``file`` it is a folder that only has stack files, which is enough for all commands that need no engine.
+    """
 
     folder: FilePath
     name: str = "abtest"
     config: Mapping[str, Any] = field(default_factory=dict)
     document: Document = field(default_factory=lambda: Document({}, {}))
     file: FilePath | None = None
+    stack_config_dir: str = ""
+
+    @classmethod
+    def at(cls, folder: FilePath) -> Self:
+        """The project of ``folder``, with the defaults if it has no Pulumi.yaml. Raises ConfigError."""
+        return cls.read(folder) if _project_file(folder) else cls(folder)
 
     @classmethod
     def read(cls, folder: FilePath) -> Self:
@@ -44,23 +54,51 @@ class Project(Struct, frozen=True):
         name = value.get("name") if isinstance(value, dict) else None
         if not isinstance(name, str) or not name:
             raise _failure(file, 1, "name: missing; a Pulumi project has one")
-        config = value.get("config") or {}
+
+        def line(key: str) -> int:
+            return document.lines.get((key,), 1)
+
+        config: Any = value.get("config") or {}
+        stack_config_dir: Any = value.get("stackConfigDir") or ""
+        if not isinstance(stack_config_dir, str):
+            raise _failure(file, line("stackConfigDir"), "stackConfigDir: expected a folder, relative to this file")
+        if isinstance(config, str):  # the old form. Source: project.go RewriteConfigPathIntoStackConfigDir
+            if stack_config_dir:
+                raise _failure(file, line("config"), "config: stackConfigDir names the folder too; remove config")
+            config, stack_config_dir = {}, config
         if not isinstance(config, dict):
-            raise _failure(file, document.lines.get(("config",), 1), "config: expected a mapping")
-        return cls(folder, name, config, document, file)
+            raise _failure(file, line("config"), "config: expected a mapping")
+        return cls(folder, name, config, document, file, stack_config_dir)
+
+    @property
+    def stack_folder(self) -> FilePath:
+        """Source: pulumi/pulumi sdk/go/common/workspace/paths.go ProjectStackPath."""
+        return self.folder / os.path.normpath(self.stack_config_dir.lstrip("/") or ".")
+
+    def stack_path(self, stack: str, suffix: str = ".yaml") -> FilePath:
+        """Where the file of a stack is."""
+        return self.stack_folder / f"Pulumi.{stack}{suffix}"
 
     def stacks(self) -> tuple[str, ...]:
-        """The names of the stack files in the folder."""
-        found = (_STACK_FILE.fullmatch(f.name) for f in self.folder.iterdir())
-        return tuple(sorted(match["stack"] for match in found if match))
+        """The names of the stack files."""
+        return _stacks_in(self.stack_folder)
+
+
+def _stacks_in(folder: FilePath) -> tuple[str, ...]:
+    found = (_STACK_FILE.fullmatch(f.name) for f in folder.iterdir()) if folder.is_dir() else ()
+    return tuple(sorted(match["stack"] for match in found if match))
 
 
 def find_project(start: FilePath) -> Project:
-    """The project of the nearest folder, from ``start`` upwards, that has a Pulumi.yaml. Raises ConfigError."""
+    """The project of the nearest folder, from ``start`` upwards, that has a Pulumi.yaml; else that of a folder which
+    only has stack files. Raises ConfigError.
+    """
     folder = project_folder(start)
-    if folder is None:
-        raise _failure(start.resolve(), 0, "no Pulumi.yaml here or in a folder above; go to the project's folder")
-    return Project.read(folder)
+    if folder is not None:
+        return Project.read(folder)
+    if _stacks_in(start):
+        return Project(start.resolve())
+    raise _failure(start.resolve(), 0, "no Pulumi.yaml here or in a folder above; go to the project's folder")
 
 
 def project_folder(start: FilePath) -> FilePath | None:
@@ -79,13 +117,22 @@ def stack_file(stack: str, project: Project | None = None) -> tuple[FilePath, Pr
     if os.sep in stack or path.suffix in {".yaml", ".yml"}:
         if not path.is_file():
             raise _failure(path, 0, "there is no such stack file")
-        return path, find_project(path.parent)
+        return path, _project_of(path)
     project = project or find_project(FilePath())
     for suffix in (".yaml", ".yml"):
-        if (file := project.folder / f"Pulumi.{stack}{suffix}").is_file():
+        if (file := project.stack_path(stack, suffix)).is_file():
             return file, project
     remedy = nearest(stack, project.stacks())
-    raise _failure(project.folder / f"Pulumi.{stack}.yaml", 0, f"there is no stack file for {stack}; {remedy}")
+    raise _failure(project.stack_path(stack), 0, f"there is no stack file for {stack}; {remedy}")
+
+
+def _project_of(path: FilePath) -> Project:
+    """The project of a stack file: of a folder above it, or the current one if its ``stackConfigDir`` is elsewhere."""
+    if folder := project_folder(path.parent) or project_folder(FilePath()):
+        project = Project.read(folder)
+        if folder in path.resolve().parents or project.stack_folder.resolve() == path.resolve().parent:
+            return project
+    return Project(path.resolve().parent)
 
 
 @dataclass(frozen=True)
@@ -93,6 +140,7 @@ class Source:
     """A config as the engine hands it over, and where each value stands.
 
     ``values`` maps a key with its namespace to a text, or to SECRET where a stack file only has its encrypted form.
+    ``refusals`` are Pulumi's own, of its project file and of what that declares.
     """
 
     values: Mapping[str, Any]
@@ -102,6 +150,7 @@ class Source:
     find_places: Callable[[], Mapping[Path, Place]] = dict
     secret_keys: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
+    refusals: tuple[Problem, ...] = ()
 
     @property
     def full_name(self) -> str:
@@ -140,6 +189,7 @@ class Source:
             label=own.shown,
             find_places=lambda: {**shared.places(without=own.texts()), **own.places()},
             notes=tuple(notes),
+            refusals=tuple(_refusals(project, own, shared, is_whole=not body.get("environment"))),
         )
 
     @classmethod
@@ -204,6 +254,18 @@ class Source:
         return value if isinstance(value, str) and value != "null" and value is not SECRET else None
 
 
+def _refusals(project: Project, own: _Block, shared: _Block, *, is_whole: bool) -> Iterator[Problem]:
+    """What Pulumi refuses in its project file, or in the stack file because of that."""
+    found = [(False, refusal) for refusal in project_refusals(project.name, project.config)]
+    if not found:
+        stack = {own.full(key): entry for key, entry in own.entries.items()}
+        found = list(stack_refusals(project.name, project.config, stack, is_whole=is_whole))
+    for is_of_stack, (path, why) in found:
+        block = own if is_of_stack else shared
+        place = Place(block.shown, block.document.lines.get(path, 1))
+        yield Problem(place, "error", ".".join(map(str, (block.full(str(path[1])), *path[2:]))), why)
+
+
 def _places_of_engine(values: Mapping[str, str], project: Project, stack: str) -> Mapping[Path, Place]:
     """The lines of the stack file, for the keys that it gives the very values that the engine has.
 
@@ -261,14 +323,14 @@ class _Block:
     namespace: str
     entries: Mapping[str, tuple[Path, Any]]
 
-    def _full(self, key: str) -> str:
-        return key if ":" in key else f"{self.namespace}:{key}"
+    def full(self, key: str) -> str:
+        return full_key(key, self.namespace)
 
     def texts(self) -> dict[str, Any]:
-        return {self._full(key): as_text(value) for key, (_, value) in self.entries.items()}
+        return {self.full(key): as_text(value) for key, (_, value) in self.entries.items()}
 
     def places(self, without: Container[str] = ()) -> dict[Path, Place]:
-        roots = {at: self._full(key) for key, (at, _) in self.entries.items() if self._full(key) not in without}
+        roots = {at: self.full(key) for key, (at, _) in self.entries.items() if self.full(key) not in without}
         found: dict[Path, Place] = {(): Place(self.shown, self.document.lines.get(("config",), 1))}
         for path, line in self.document.lines.items():
             for depth in (2, 3):

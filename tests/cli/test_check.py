@@ -211,7 +211,10 @@ def test_where_a_value_is_wrong_nothing_is_said_of_the_rules_together(capsys: Ca
             "Pulumi.test.yaml:1: error: the file is empty; it needs a config: with abtest:variants and abtest:weights",
         ),
         ("- a\n", "Pulumi.test.yaml:1: error: expected a mapping with the key config:"),
-        ("config:\n  abtest:weights: {a: 1\n", "Pulumi.test.yaml:3: error: not valid YAML: "),
+        (
+            "config:\n  abtest:weights: {a: 1\n",
+            "Pulumi.test.yaml:2: error: not valid YAML: the { that opens here is not closed; add }",
+        ),
         (f"{GOOD}{GOOD}", "Pulumi.test.yaml:8: error: the key config stands twice; it is on line 1 already"),
         ("config: {}\n", "Pulumi.test.yaml:1: error: abtest:variants: missing; "),
     ],

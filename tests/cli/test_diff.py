@@ -232,7 +232,7 @@ def test_a_base_that_is_no_yaml_is_told_with_its_commit(project: Path, capsys: C
     (project / "Pulumi.dev.yaml").write_text(STACK)
     ran = run_here(capsys, "diff", "--base", "HEAD")
     assert (ran.code, ran.out) == (1, "")
-    assert ran.err.startswith(f"{base}:infra/Pulumi.dev.yaml:2: error: ")
+    assert ran.err.startswith(f"{base}:infra/Pulumi.dev.yaml:1: error: not valid YAML: the {{ that opens here")
 
 
 def test_outside_of_git_the_remedy_is_from(tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch) -> None:

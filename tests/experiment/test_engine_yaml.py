@@ -85,7 +85,7 @@ def test_anchors_and_merge_keys_work_and_own_keys_win() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("a: [1\nb: 2", 2, "not valid YAML"),
+        ("a: [1\nb: 2", 1, "not valid YAML: the [ that opens here is not closed"),
         ("a: 1\n\tb: 2", 2, "not valid YAML: there is a tab; YAML is indented with spaces"),
         ("config:\n  1: x", 2, "the key '1' is not text to Pulumi: put it in quotes"),
         ("config:\n  true: x", 2, "the key 'true' is not text to Pulumi: put it in quotes"),

@@ -161,7 +161,7 @@ def test_without_a_stack_file_problems_come_without_lines(tmp_path: Path) -> Non
         ("config: [a]\n", "1: error: expected a mapping with the key config:"),
         (
             "config:\n  a: [\n",
-            "3: error: not valid YAML: while parsing a flow node, did not find expected node content",
+            "2: error: not valid YAML: the [ that opens here is not closed; add ]",
         ),
     ],
 )
