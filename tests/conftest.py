@@ -67,7 +67,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Tests write to temporary folders: what they leave in the project fails the run."""
-    left = sorted(_files_of_the_project() - session.stash[_FILES])
+    before: set[str] = session.stash[_FILES]
+    left = sorted(_files_of_the_project() - before)
     if left and not hasattr(session.config, "workerinput"):  # a worker's files may be another worker's
         print(f"\nthe tests left files in the project: {', '.join(left)}")  # noqa: T201 pytest shows it
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

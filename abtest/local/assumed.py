@@ -203,7 +203,7 @@ def _policy(aws: Clients, arn: str) -> None:
     folder, _, name = path.rpartition("/")
     nothing = {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}
     made = aws.iam.create_policy(PolicyName=name, Path=f"{folder}/", PolicyDocument=json.dumps(nothing))["Policy"]
-    policies = iam_backends[ACCOUNT]["aws"].managed_policies
+    policies = iam_backends[ACCOUNT][aws.partition].managed_policies
     policies[arn] = policies.pop(made["Arn"])
     policies[arn].account_id = owner
 

@@ -8,11 +8,15 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from moto.utilities.utils import get_partition
 
 __all__ = ["ACCOUNT", "Clients", "Inputs", "UntranslatableError", "location", "tag_list"]
 
 #: moto's account.
 ACCOUNT = "123456789012"
+
+#: Services that a partition has once. moto reads the partition from the region in the address.
+_GLOBAL = {"iam", "route53"}
 
 
 class UntranslatableError(Exception):
@@ -25,6 +29,10 @@ class Clients:
     def __init__(self, region: str) -> None:
         self.region = region
 
+    @property
+    def partition(self) -> str:
+        return get_partition(self.region)
+
     def __getattr__(self, service: str) -> Any:
         return _client(service.rstrip("_"), self.region)  # lambda is a word of Python
 
@@ -35,6 +43,7 @@ def _client(service: str, region: str) -> Any:
     return boto3.client(
         service,
         region_name=region,
+        endpoint_url=f"https://{service}.{region}.amazonaws.com" if service in _GLOBAL else None,
         aws_access_key_id="embedded",
         aws_secret_access_key="embedded",  # noqa: S106 moto takes any
         config=Config(retries={"total_max_attempts": 1}),

@@ -62,6 +62,7 @@ def deploy(
     _refuse_unreadable(experiment)
     aws = Clients(source.setting("aws:region") or _DEFAULT_REGION)
     with embedded_aws():
+        _refuse_region(aws.region)
         assumed = create_assumed(aws, experiment) if assume else ()
         monitor = Monitor(EmbeddedAws(aws, on_resource))
         run_program(source, monitor)
@@ -90,6 +91,16 @@ def _refuse_unreadable(experiment: Experiment) -> None:
         raise DeployError(
             "encrypted addresses or ARNs (ipAddresses, lambdaArn, ingressCidrs, certificateArns, secrets, "
             "taskPolicyArns) cannot be deployed here: only Pulumi decrypts"
+        )
+
+
+def _refuse_region(region: str) -> None:
+    from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
+
+    if region not in RegionsAndZonesBackend.zones:
+        raise DeployError(
+            f"the embedded AWS does not have the region {region}; "
+            f"try a copy of the stack file with another one, such as aws:region: {_DEFAULT_REGION}"
         )
 
 

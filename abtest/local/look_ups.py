@@ -10,6 +10,10 @@ from abtest.local.clients import Clients, Inputs
 __all__ = ["LOOK_UPS", "LookUpError"]
 
 
+#: The region that moto knows most of.
+_USUAL = Clients("us-east-1")
+
+
 class LookUpError(Exception):
     """What the provider would answer instead of a result."""
 
@@ -75,15 +79,27 @@ def _get_instance_type(aws: Clients, inputs: Inputs) -> dict[str, Any]:
 
 
 def _get_instance_type_offerings(aws: Clients, inputs: Inputs) -> dict[str, Any]:
-    offerings = aws.ec2.describe_instance_type_offerings(
-        LocationType=inputs.take("locationType"), Filters=_filters(inputs)
-    )["InstanceTypeOfferings"]
+    kind, filters = inputs.take("locationType"), _filters(inputs)
+    offerings = _offerings(aws, kind, filters)
+    if not offerings and not _offerings(aws, kind, []):  # moto does not know those of every region
+        zones = aws.ec2.describe_availability_zones()["AvailabilityZones"]
+        types = {o["InstanceType"] for o in _offerings(_USUAL, kind, filters)}
+        offerings = [
+            {"InstanceType": t, "Location": z["ZoneName"], "LocationType": kind} for t in sorted(types) for z in zones
+        ]
     return {
         "id": aws.region,
         "instanceTypes": [o["InstanceType"] for o in offerings],
         "locations": [o["Location"] for o in offerings],
         "locationTypes": [o["LocationType"] for o in offerings],
     }
+
+
+def _offerings(aws: Clients, kind: str, filters: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    offerings: list[dict[str, Any]] = aws.ec2.describe_instance_type_offerings(LocationType=kind, Filters=filters)[
+        "InstanceTypeOfferings"
+    ]
+    return offerings
 
 
 def _get_ami(aws: Clients, inputs: Inputs) -> dict[str, Any]:
@@ -99,6 +115,8 @@ def _get_ami(aws: Clients, inputs: Inputs) -> dict[str, Any]:
 def _get_parameter(aws: Clients, inputs: Inputs) -> dict[str, Any]:
     name = inputs.take("name")
     found = aws.ssm.get_parameters(Names=[name])["Parameters"]
+    if not found and name.startswith("/aws/"):  # as with offerings
+        found = _USUAL.ssm.get_parameters(Names=[name])["Parameters"]
     parameter = _one(found, f"SSM Parameter {name}")
     return {
         "id": name,

@@ -22,6 +22,7 @@ from abtest.experiment.checks.edge import (
 from abtest.experiment.checks.existing import check_existing
 from abtest.experiment.checks.guardrails import check_guardrails
 from abtest.experiment.checks.headers import check_headers
+from abtest.experiment.checks.region import checked_region
 from abtest.experiment.checks.rules import check_rules
 from abtest.experiment.checks.split import check_split
 from abtest.experiment.checks.variants import check_variants
@@ -34,6 +35,7 @@ __all__ = ["check"]
 
 def check(experiment: Experiment, report: Report, folder: FilePath, region: str | None) -> None:
     """Report every problem between the values of ``experiment``; files it names are looked for in ``folder``."""
+    region = checked_region(region, report)
     check_split(experiment, report)
     check_variants(experiment, report, folder, region)
     check_ecs(experiment, report, region)

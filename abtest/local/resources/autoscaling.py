@@ -63,7 +63,9 @@ def _group(aws: Clients, name: str, inputs: Inputs) -> Created:
             for tag in inputs.take("tags")
         ],
     )
-    arn = f"arn:aws:autoscaling:{aws.region}:{ACCOUNT}:autoScalingGroup:embedded:autoScalingGroupName/{group}"
+    arn = (
+        f"arn:{aws.partition}:autoscaling:{aws.region}:{ACCOUNT}:autoScalingGroup:embedded:autoScalingGroupName/{group}"
+    )
     return group, {"name": group, "arn": arn}
 
 

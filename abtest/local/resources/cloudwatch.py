@@ -29,7 +29,7 @@ def _metric_alarm(aws: Clients, name: str, inputs: Inputs) -> Created:
         **({"WarmUpConfiguration": _capitalized(warm_up)} if warm_up else {}),
         Tags=tag_list(inputs.take("tags")),
     )
-    return alarm, {"arn": f"arn:aws:cloudwatch:{aws.region}:{ACCOUNT}:alarm:{alarm}"}
+    return alarm, {"arn": f"arn:{aws.partition}:cloudwatch:{aws.region}:{ACCOUNT}:alarm:{alarm}"}
 
 
 def _metric_query(query: dict[str, Any]) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def _capitalized(values: dict[str, Any]) -> dict[str, Any]:
 def _dashboard(aws: Clients, _: str, inputs: Inputs) -> Created:
     name = inputs.take("dashboardName")
     aws.cloudwatch.put_dashboard(DashboardName=name, DashboardBody=inputs.take("dashboardBody"))
-    return name, {"dashboardArn": f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/{name}"}
+    return name, {"dashboardArn": f"arn:{aws.partition}:cloudwatch::{ACCOUNT}:dashboard/{name}"}
 
 
 MAKERS: Makers = {

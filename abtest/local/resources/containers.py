@@ -35,7 +35,7 @@ def _log_group(aws: Clients, name: str, inputs: Inputs) -> Created:
     group = physical_name(name)
     aws.logs.create_log_group(logGroupName=group, tags=inputs.take("tags"))
     aws.logs.put_retention_policy(logGroupName=group, retentionInDays=inputs.take("retentionInDays"))
-    return group, {"arn": f"arn:aws:logs:{aws.region}:{ACCOUNT}:log-group:{group}", "name": group}
+    return group, {"arn": f"arn:{aws.partition}:logs:{aws.region}:{ACCOUNT}:log-group:{group}", "name": group}
 
 
 def _cluster(aws: Clients, name: str, inputs: Inputs) -> Created:

@@ -20,7 +20,7 @@ def _security_group(aws: Clients, name: str, inputs: Inputs) -> Created:
     aws.ec2.revoke_security_group_egress(
         GroupId=group, IpPermissions=[{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
     )
-    return group, {"arn": f"arn:aws:ec2:{aws.region}:{ACCOUNT}:security-group/{group}", "ownerId": ACCOUNT}
+    return group, {"arn": f"arn:{aws.partition}:ec2:{aws.region}:{ACCOUNT}:security-group/{group}", "ownerId": ACCOUNT}
 
 
 def _security_group_rule(aws: Clients, inputs: Inputs, direction: str) -> Created:

@@ -12,7 +12,7 @@ def _bucket(aws: Clients, name: str, inputs: Inputs) -> Created:
     bucket = physical_name(name)
     aws.s3.create_bucket(Bucket=bucket, **location(aws.region))
     aws.s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tag_list(inputs.take("tags"))})
-    return bucket, {"arn": f"arn:aws:s3:::{bucket}", "bucket": bucket}
+    return bucket, {"arn": f"arn:{aws.partition}:s3:::{bucket}", "bucket": bucket}
 
 
 def _bucket_encryption(aws: Clients, _: str, inputs: Inputs) -> Created:
