@@ -8,16 +8,16 @@ import shutil
 import sys
 from pathlib import Path
 
-__all__ = ["command"]
+__all__ = ["command", "program"]
 
 
-def command(words: str) -> str:
-    """A command as it can be pasted into the user's shell: ``.venv/bin/abtest rollback``."""
-    return f"{_program()} {words}"
+def command(words: str, stack: str) -> str:
+    """A command as it can be pasted into the user's shell: ``.venv/bin/abtest rollback --stack prod``."""
+    return f"{program()} {words} --stack {shlex.quote(stack)}"
 
 
 @functools.cache
-def _program() -> str:
+def program() -> str:
     """``abtest`` where that is this very installation, else the way to its script, or to its Python."""
     python = Path(sys.executable)
     script = python.with_name("abtest")

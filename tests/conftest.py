@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,9 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 _FILES = pytest.StashKey[set[str]]()
+# As after `source .venv/bin/activate`: messages call the program abtest.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+
 
 # Modules and collected tests stay: to look for garbage among them, and often, took a good part of the time.
 gc.set_threshold(50_000)

@@ -9,6 +9,7 @@ import sys
 import click
 
 from abtest.cli.failure import Failure
+from abtest.command import program
 
 __all__ = ["main"]
 
@@ -71,7 +72,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run a command and return its exit code."""
     try:
-        return int(abtest.main(arguments, prog_name="abtest", standalone_mode=False) or 0)
+        return int(abtest.main(arguments, prog_name=program(), standalone_mode=False) or 0)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return 0

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import socket
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 import click
 
 from abtest.cli.failure import Failure
+from abtest.command import command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -137,8 +137,9 @@ def _followed(stack: str) -> Stamps:
     try:
         from abtest.local.serve import stamps
     except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
         raise Failure(
-            f"error: `abtest local` needs {error.name}, which is not installed; run `make local` in a clone, or "
+            f"error: `abtest local` needs {package}, which is not installed; run `make local` in a clone, or "
             "pip install 'abtest[local]'"
         ) from None
     try:
@@ -346,10 +347,9 @@ class _Run:
         self.console.print(words, style="dim")
         terminal.show(read_local(self.stack, self.deployment.outputs, _near(self.log_file), began), self.console)
         weights = ",".join(f"{name}={weight}" for name, weight in self.deployment.experiment.weights.items())
-        again = f"{_near(Path(sys.executable))} -m abtest report --stack {self.stack} --logs {_near(self.log_file)}"
-        self.console.print(
-            f"The same as a page: {again} --weights {weights} --format html > report.html", style="dim", soft_wrap=True
-        )
+        words = f"report --logs {_near(self.log_file)} --weights {weights} --format html"
+        again = f"{command(words, self.stack)} > report.html"
+        self.console.print(f"The same as a page: {again}", style="dim", soft_wrap=True)
 
     def _invite(self, balancer: Balancer) -> None:
         """Where it serves, and lines to try."""

@@ -15,6 +15,7 @@ from typing import Any, Self
 import click
 
 from abtest.cli.failure import Failure
+from abtest.command import command
 from abtest.experiment import ConfigError, Experiment
 from abtest.rollout.diff.effect import compare
 from abtest.rollout.diff.version import Version
@@ -103,12 +104,12 @@ def refuse_pending(file: StackFile, live: Live, history: Sequence[Update], name:
         )
 
 
-def refuse_held(name: str, held: Iterable[str]) -> None:
+def refuse_held(name: str, held: Iterable[str], stack: str) -> None:
     """Raises Failure for a variant that a rollback holds."""
     if name in held:
         raise Failure(
             f"error: {name} is held, as a rollback leaves it; lift the hold first, which also warms it: "
-            f"abtest shift {name}=0",
+            f"{command(f'shift {name}=0', stack)}",
             code=3,
         )
 

@@ -25,6 +25,7 @@ from abtest.cli.moves import (
     tell,
 )
 from abtest.cli.rollback import show_rollback
+from abtest.command import command
 from abtest.experiment import ConfigError
 from abtest.rollout.edit import EditError
 from abtest.rollout.move import Deployed, MoveError, weights_from
@@ -139,7 +140,7 @@ def run_ramp(asked: Asked) -> int:
         live = stands.live(file)
         history = stands.engine.history()
         refuse_pending(file, live, history, asked.variant)
-        refuse_held(asked.variant, {*file.experiment.held, *live.held})
+        refuse_held(asked.variant, {*file.experiment.held, *live.held}, asked.stack)
         found = resumed(history, lambda start: asked.plan(file, start), file)
         start, display = weights_from(file, live, asked.variant), _Display(as_json=asked.as_json)
         share = shares_of(start).get(asked.variant, Fraction(0))
@@ -199,7 +200,8 @@ def _end(asked: Asked, running: Ramp, outcome: Outcome, *, is_final: bool) -> in
     """Say how it ended, and roll back where that is due. Returns the exit code."""
     if outcome.ended == "done":
         if running.analysis and not running.is_analysed:
-            running.say("abtest:guardrails.metrics never had data: nothing was judged by logs (abtest report says why)")
+            why = command("report", asked.stack)
+            running.say(f"abtest:guardrails.metrics never had data, so no log judged this ramp; {why} says why")
         running.event("done", message=outcome.why)
         if not asked.as_json:
             commit(outcome.file, f"Ramp {asked.variant} to {percent(running.plan.shares[-1])}")
@@ -218,7 +220,7 @@ def _end(asked: Asked, running: Ramp, outcome: Outcome, *, is_final: bool) -> in
         _back(asked, running)
         return 5
     why = f"{outcome.why}\n" if outcome.ended == "interrupted" and outcome.why else ""
-    again = "the traffic stays as it is; the same command goes on, abtest rollback takes it back"
+    again = f"the traffic stays as it is; the same command resumes, {command('rollback', asked.stack)} takes it back"
     running.event("paused", message=f"{why}{again}")
     return 5 if outcome.ended == "interrupted" else 3
 
@@ -245,7 +247,8 @@ def _back(asked: Asked, running: Ramp) -> None:
                 break
             except (MoveError, AwsError, EditError, ConfigError) as error:
                 if not left:
-                    raise MoveError(f"THE ROLLBACK FAILED, run it again (abtest rollback): {error}") from None
+                    again = command("rollback", asked.stack)
+                    raise MoveError(f"THE ROLLBACK FAILED, run it again ({again}): {error}") from None
                 running.say(f"the rollback failed, it is tried again: {error}")
                 interrupts.wait(WAIT)
     running.event("rolled back", message=f"the load balancer sends new clients to {live.table.split.action}")

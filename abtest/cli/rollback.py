@@ -16,6 +16,7 @@ from abtest.cli.moves import (
     stack_option,
     tell,
 )
+from abtest.command import command
 from abtest.rollout.move import besides, deployed_weights
 from abtest.rollout.rollback import Rollback, roll_back
 from abtest.rollout.stack_file import StackFile
@@ -62,7 +63,8 @@ def rollback(stack: str, *, everywhere: bool, yes: bool) -> int:
 def show_rollback(plan: Rollback, file: StackFile) -> None:
     """What else there is to know and to do after a rollback."""
     for name, variants in plan.left.items():
-        tell(f"rule {name} still sends clients to {' and '.join(variants)}: abtest rollback --everywhere")
+        everywhere = command("rollback --everywhere", file.stack)
+        tell(f"rule {name} still sends clients to {' and '.join(variants)}: {everywhere}")
     if file.experiment.guardrails is None:
         tell("abtest:held is kept by the guardrails alone, and there are none: add abtest:guardrails: {}")
     if plan.taken:

@@ -53,7 +53,7 @@ def shift(share: str, stack: str, *, yes: bool, file_only: bool) -> int:
         file = StackFile.read(stack)
         check_variant(name, file.experiment.variants)
         if file_only:
-            after = file.edited(_changes(file.experiment, file.experiment, name, wanted))
+            after = file.edited(_changes(file.experiment, file.experiment, name, wanted, file.stack))
             if after.text == file.text:
                 tell(f"nothing to do: {file.label} gives {name} {percent(wanted)} of new clients already")
                 return 0
@@ -84,7 +84,7 @@ def _shift(file: StackFile, name: str, wanted: Fraction, *, yes: bool) -> int:
     refuse_pending(file, live, history.result(), name)
     # From what the load balancer does: the file may be ahead of it, after an update that was cut off.
     now = replace(file.experiment, weights=weights_from(file, live, name), held=(*file.experiment.held, *live.held))
-    after = file.edited(_changes(file.experiment, now, name, wanted))
+    after = file.edited(_changes(file.experiment, now, name, wanted, file.stack))
     if after.text == file.text and not drift(RoutingTable.from_experiment(after.experiment), live.table):
         tell(f"nothing to do: {name} has {percent(wanted)} of new clients already")
         return 0
@@ -99,14 +99,14 @@ def _shift(file: StackFile, name: str, wanted: Fraction, *, yes: bool) -> int:
     return 5 if interrupts.is_interrupted else 0
 
 
-def _changes(said: Experiment, now: Experiment, name: str, wanted: Fraction) -> dict[tuple[str, ...], Any]:
+def _changes(said: Experiment, now: Experiment, name: str, wanted: Fraction, stack: str) -> dict[tuple[str, ...], Any]:
     """What to edit in a file that has ``said`` something, where the load balancer does what ``now`` says.
 
     A variant that is held may stay where it is, which lifts the hold; it may not gain.
     """
     held = {*now.held}
     if wanted > shares_of(now.weights).get(name, 0):
-        refuse_held(name, held)
+        refuse_held(name, held, stack)
     held.discard(name)
     weights = weights_for(now.weights, now.control, name, wanted)
     holds: dict[tuple[str, ...], Any] = {("abtest:held",): sorted(held) or GONE} if held != {*said.held} else {}

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from abtest.command import command
 from abtest.readout.question import Question
 from abtest.readout.statistics import Split, check_split, split_sentence
 from abtest.readout.table import ERRORS, Lines, Table
@@ -254,7 +255,7 @@ def _failures(table: Table, routes: Collection[str], stack: str) -> Iterator[Fin
         yield Finding(
             level="look" if many else "fine",
             text=f"answered 502, 503 or 504, as when a target breaks off, is missing or hangs: {counted}; "
-            f"how targets are now: abtest status --stack {stack}",
+            f"how targets are now: {command('status', stack)}",
         )
 
     for status, count in table.unattributed.items():

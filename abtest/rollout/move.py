@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from abtest.command import command
 from abtest.experiment import Experiment
 from abtest.experiment.engine_text import decoded, is_encrypted
 from abtest.experiment.types import SPLIT
@@ -113,8 +114,8 @@ def weights_from(file: StackFile, live: Live, name: str) -> Mapping[str, int]:
     for other, weight in file.experiment.weights.items():
         if weight and other not in {*now, name}:
             raise MoveError(
-                f"{file.label} gives {other} a share that is not deployed; deploy it first (pulumi up --refresh), or "
-                "take it back"
+                f"{file.label} gives {other} a share that is not deployed; deploy it first (pulumi up --refresh "
+                f"--stack {file.stack}), or take it back"
             )
         now.setdefault(other, 0)
     return now
@@ -152,7 +153,7 @@ def move(
         lines = "".join(f"\n- {line}" for line in wrong)
         raise MoveError(
             f"the update went through, and the load balancer does something else:{lines}\n{after.label} is as the "
-            "update had it. Somebody else may be changing the load balancer: abtest status"
+            f"update had it. Something else may be changing the load balancer: {command('status', after.stack)}"
         )
     return found
 
@@ -175,7 +176,8 @@ def _settled(deployed: Deployed, before: StackFile, after: StackFile, live: Live
     """After an update that failed: the file goes back unless something of it was made. In words."""
     if before.text == after.text:
         return f"{after.label} was not changed"
-    kept = f"{after.label} keeps the change; run this again to complete it, or take it back: abtest rollback"
+    back = command("rollback", after.stack)
+    kept = f"{after.label} keeps the change; run this again to complete it, or take it back: {back}"
     try:
         now = deployed.live(after)
     except AwsError as error:

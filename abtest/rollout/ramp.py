@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
+from abtest.command import command
 from abtest.experiment import try_load
 from abtest.rollout.engine import Update, newest
 from abtest.rollout.live import Live
@@ -122,7 +123,7 @@ def resumed(
         return plan, 1
     raise MoveError(
         f"a ramp of {plan.variant} stands in the history, and {file.label} has other weights than it wrote; put back "
-        "what it wrote (abtest status), or deploy the file as it is (pulumi up) and start a new ramp"
+        f"what it wrote ({command('status', file.stack)}), or deploy the file as it is (pulumi up) and start a new ramp"
     )
 
 

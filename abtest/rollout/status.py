@@ -9,6 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from abtest.command import command
 from abtest.experiment import Experiment, Source, try_load
 from abtest.experiment.types import State
 from abtest.rollout.alarms import Alarm, alarms_of
@@ -211,14 +212,14 @@ def _degraded(stack: str, experiment: Experiment, cloud: Cloud) -> Verdict | Non
     if not words:
         return None
     is_others = {experiment.control, None}.isdisjoint([*ill, *(alarm.variant for alarm in firing)])
-    return "Degraded", "; ".join(words), f"abtest rollback --stack {stack}" if is_others else ""
+    return "Degraded", "; ".join(words), command("rollback", stack) if is_others else ""
 
 
 def _moving(stack: str, history: Sequence[Update], ramp: RampStatus | None, now: datetime) -> Verdict | None:
     """While an update runs, or a ramp was left before its end."""
     last = newest(history)
     if last is not None and last.result == "in-progress":
-        return "Progressing", f"an update is running, or died: {last.message}", f"abtest status --stack {stack}"
+        return "Progressing", f"an update is running, or died: {last.message}", command("status", stack)
     if ramp is None or ramp.state in {"baking", "unknown"}:
         return None
     step = f"step {ramp.step} of {len(ramp.shares)}"
@@ -228,7 +229,7 @@ def _moving(stack: str, history: Sequence[Update], ramp: RampStatus | None, now:
         why = f"it stopped in the bake of {step}"
     else:
         why = f"the bake of {step} is over, and no other came"
-    return "Paused", f"ramp of {ramp.variant}: {why}", f"{ramp.resume} (or: abtest rollback --stack {stack})"
+    return "Paused", f"ramp of {ramp.variant}: {why}", f"{ramp.resume} (or: {command('rollback', stack)})"
 
 
 def _resting(
@@ -236,7 +237,7 @@ def _resting(
 ) -> Verdict:
     if differs:
         back = ramp is not None and ramp.variant in experiment.held  # a rollback that did not come through
-        following = f"abtest rollback --stack {stack}" if back else ramp.resume if ramp else f"{up} --stack {stack}"
+        following = command("rollback", stack) if back else ramp.resume if ramp else f"{up} --stack {stack}"
         return "OutOfSync", "the load balancer differs from the stack file", following
     if ramp is not None and ramp.until is not None:
         step = f"ramp of {ramp.variant}: step {ramp.step} of {len(ramp.shares)}"
@@ -247,7 +248,7 @@ def _resting(
     if live.held and live.table.split.action.shares.get(experiment.control) == 1:
         names = sorted(live.held)
         words = f"all new clients have {experiment.control}; held: {', '.join(names)}"
-        return "RolledBack", words, f"once it is mended: abtest shift {names[0]}=0 --stack {stack} (lifts the hold)"
+        return "RolledBack", words, f"once it is fixed: {command(f'shift {names[0]}=0', stack)} (lifts the hold)"
     return "Healthy", "the load balancer does what the stack file says", ""
 
 
@@ -284,7 +285,7 @@ def _ramp(history: Sequence[Update], stack: str, now: datetime, *, runs: bool | 
         shares=tuple(map(float, plan.shares)),
         state=state,
         until=until,
-        resume=f"abtest ramp {plan.variant} {plan.options} --stack {stack}",
+        resume=command(f"ramp {plan.variant} {plan.options}", stack),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from abtest.command import command
 from abtest.rollout.alarms import Alarm, alarms_of
 from abtest.rollout.live import Health, health_of, read_live
 from abtest.rollout.move import Deployed, MoveError
@@ -38,7 +39,7 @@ def look(deployed: Deployed, file: StackFile, variant: str) -> Look:
         if group is None:
             raise MoveError(
                 f"no rule forwards to {variant}, so the load balancer does not check its health; warm it first: "
-                f"abtest shift {variant}=0 --stack {file.stack}"
+                f"{command(f'shift {variant}=0', file.stack)}"
             )
         health = health_of(elbv2, group)
     with client(file.source, "cloudwatch") as cloudwatch:

@@ -238,7 +238,7 @@ def test_a_rollback_says_what_is_left_and_what_to_look_at(stand: Stand, capsys: 
         "main split: a 90 %, b 10 % → a 100 % (+10), b out (\N{MINUS SIGN}10)",
         "sticky clients: those of b are chosen anew at once",
     ]
-    assert "rule path-b still sends clients to b: abtest rollback --everywhere" in lines
+    assert "rule path-b still sends clients to b: abtest rollback --everywhere --stack dev" in lines
     assert lines[-1] == "commit it: git commit -m 'Roll back b' Pulumi.dev.yaml"
     assert stand.split == "a 100 %"
 
@@ -249,7 +249,7 @@ def test_what_is_held_does_not_come_back_but_by_warming_it(stand: Stand, capsys:
         ran = run_here(capsys, *command, "--yes")
         assert ran.code == 3
         assert ran.err == (
-            "error: b is held, as a rollback leaves it; lift the hold first, which also warms it: abtest shift b=0\n"
+            "error: b is held, as a rollback leaves it; lift the hold first, which also warms it: abtest shift b=0 --stack dev\n"
         )
     assert run_here(capsys, "shift", "b=0", "--yes").code == 0
     assert "abtest:held" not in stand.path.read_text()
@@ -396,7 +396,7 @@ def test_a_breach_may_pause_and_ends_with_3(stand: Stand, capsys: Capsys, seen: 
     ran = run_here(capsys, "ramp", "b", "--schedule", "20,30", "--bake", "0s", "--on-breach", "pause", "--yes")
     assert ran.code == 3
     assert ran.out.splitlines()[-1] == (
-        "paused: the traffic stays as it is; the same command goes on, abtest rollback takes it back"
+        "paused: the traffic stays as it is; the same command resumes, abtest rollback --stack dev takes it back"
     )
     assert stand.split == "a 70 %, b 30 %"
 
@@ -440,7 +440,7 @@ def test_a_rollback_that_never_works_cries(stand: Stand, capsys: Capsys, seen: d
     stand.engine.fails = [None, *[(False, EngineError("Throttling"))] * 3]
     ran = run_here(capsys, "ramp", "b", "--to", "20", "--bake", "0s", "--yes")
     assert ran.code == 1
-    assert ran.err.startswith("error: THE ROLLBACK FAILED, run it again (abtest rollback): Throttling")
+    assert ran.err.startswith("error: THE ROLLBACK FAILED, run it again (abtest rollback --stack dev): Throttling")
     assert stand.split == "a 80 %, b 20 %"
 
 
@@ -534,7 +534,7 @@ def test_an_interrupted_ramp_pauses_without_a_terminal(
     monkeypatch.setattr(moves.Interrupts, "wait", lambda *_: os.kill(os.getpid(), number))
     ran = run_here(capsys, "ramp", "b", "--to", "30", "--bake", "1h", "--yes")
     assert ran.code == code
-    assert ran.out.splitlines()[-1].startswith("paused: the traffic stays as it is; the same command goes on")
+    assert ran.out.splitlines()[-1].startswith("paused: the traffic stays as it is; the same command resumes")
     assert stand.split == "a 80 %, b 20 %"
 
 

@@ -376,7 +376,7 @@ def test_a_rollback_is_one_write_and_names_the_rules_that_still_reach_the_varian
     assert split(moving) == {"a": 100}
     assert edits(before, moving) == ["  abtest:weights: {a: 100}  # of new clients", "  abtest:held: [b]"]
     for rule in ("to-b", "halves"):
-        assert f"rule {rule} still sends clients to b: abtest rollback --everywhere" in run.output
+        assert f"rule {rule} still sends clients to b: abtest rollback --everywhere --stack dev" in run.output
 
     everywhere = ended(moving.abtest("rollback", "--everywhere", "--yes"), 0)
 
@@ -401,8 +401,12 @@ def test_a_merge_of_the_old_file_does_not_undo_a_rollback(moving: Engine) -> Non
         in refused.output
     )
     assert split(moving) == {"a": 100}
-    ended(moving.abtest("shift", "b=20", "--yes"), 3, "lift the hold first, which also warms it: abtest shift b=0")
-    ended(moving.abtest("ramp", "b", "--to", "20", "--yes"), 3, "abtest shift b=0")
+    ended(
+        moving.abtest("shift", "b=20", "--yes"),
+        3,
+        "lift the hold first, which also warms it: abtest shift b=0 --stack dev",
+    )
+    ended(moving.abtest("ramp", "b", "--to", "20", "--yes"), 3, "abtest shift b=0 --stack dev")
     assert moving.file.read_bytes() == before
 
     ended(moving.abtest("shift", "b=0", "--yes"), 0)
@@ -517,7 +521,7 @@ def test_ctrl_c_in_a_bake_asks_and_pauses_or_rolls_back(moving: Engine) -> None:
         shown.until("[p]ause or [r]oll back?")
         shown.type("pause\n")
         assert shown.code() == 5
-    assert "paused: the traffic stays as it is; the same command goes on" in shown.shown
+    assert "paused: the traffic stays as it is; the same command resumes" in shown.shown
     assert split(moving) == {"a": 80, "b": 20}
 
     with moving.at_a_terminal(*ramp, "--yes") as shown:

@@ -166,7 +166,7 @@ def test_after_a_rollback_it_is_rolled_back_however_ill_the_variant_is() -> None
     stack: dict[str, Any] = {"weights": {"a": 100}, "held": ["b"]}
     found = status(cloud(weights={"a": 100}, held=("b",), ill={"b": 0}, alarms=(alarm("b"),)), **stack)
     assert (found.status, found.message) == ("RolledBack", "all new clients have a; held: b")
-    assert found.next == "once it is mended: abtest shift b=0 --stack config (lifts the hold)"
+    assert found.next == "once it is fixed: abtest shift b=0 --stack config (lifts the hold)"
     assert [each.held for each in found.variants] == [False, True]
 
 
