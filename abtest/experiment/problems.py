@@ -35,8 +35,16 @@ class Problem(Struct, frozen=True):
     message: str
 
     def __str__(self) -> str:
-        path = f"{self.path}: " if self.path else ""
-        return f"{self.place}: {self.severity}: {path}{self.message}"
+        return f"{self.place}: {self.severity}: {self._what}"
+
+    @property
+    def without_severity(self) -> str:
+        """For logs that write the severity before it."""
+        return f"{self.place}: {self._what}"
+
+    @property
+    def _what(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
 
 
 class ConfigError(Exception):

@@ -201,12 +201,12 @@ def as_list(raw: Any, limit: Any) -> str:
     if isinstance(raw, Mapping | list) or raw is None:
         return ""
     parts = re.split(r"\s*,\s*|\s+", raw.strip()) if isinstance(raw, str) else [raw]
-    is_one = not isinstance(limit, Shape) and "," not in str(raw)
-    if is_one or (
-        isinstance(limit, Shape) and (_fits(str(raw), limit) or not all(_fits(str(p), limit) for p in parts))
-    ):
+    if not isinstance(limit, Shape):
+        return quoted(parts if "," in str(raw) else [raw])
+    if _fits(str(raw), limit):
         return quoted([raw])
-    return quoted(parts)
+    repaired = [next((text for text in _texts(item, limit) if _fits(text, limit)), item) for item in map(str, parts)]
+    return quoted(repaired if all(_fits(item, limit) for item in repaired) else [raw])
 
 
 def as_mapping(raw: Any, names: Sequence[str], limit: Any) -> str:

@@ -97,9 +97,9 @@ def _of_block(lines: list[str], mark: yaml.Mark, context: yaml.Mark) -> tuple[st
         rest = line[mark.column :].strip()
         return f'"{rest}" comes after the value has ended; remove it, or put the whole value in quotes', here
     if line.lstrip().startswith("- "):
-        return "a list entry (-) stands among keys; indent it below the key that it belongs to", here
+        return "a list entry (-) is among keys; indent it below the key that it belongs to", here
     spaces = len(line) - len(line.lstrip())
-    words = f"this line is indented by {spaces} spaces, and those around it by {context.column}"
+    words = f"this line is indented by {spaces} space{'s' * (spaces != 1)}, and those around it by {context.column}"
     return f"{words}; give it the same", here
 
 

@@ -296,6 +296,12 @@ def _mixed(table: Table, question: Question) -> Iterator[Finding]:
         )
 
 
+def _not_a_number(example: str) -> str:
+    text = example if len(example) <= 20 else f"{example[:17]}..."
+    shown = f'not a number, such as "{text}"' if text.strip() else "empty"
+    return f"{shown} (write a number, true or false)"
+
+
 def _outcomes(table: Table) -> Iterator[Finding]:
     if table.outcomes is None:
         return
@@ -306,7 +312,7 @@ def _outcomes(table: Table) -> Iterator[Finding]:
             "of no request in the logs": each.unmatched,
             "of several requests, answered by different variants": each.ambiguous,
             "of a trace that had one": each.duplicates,
-            "no number": each.unreadable,
+            _not_a_number(each.example): each.unreadable,
         }
         total = each.matched + each.not_compared + sum(lost.values())
         words = [f"{count:,} {why}" for why, count in {"not compared": each.not_compared, **lost}.items() if count]

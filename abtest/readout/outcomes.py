@@ -57,9 +57,13 @@ _BROKEN = """
 # Rows are numbered as they are in the file. A number of 1e100 has a square that can still be summed.
 _OUTCOMES = """
     CREATE VIEW outcomes AS
-    SELECT row, trace, unit, name, CASE WHEN abs(number) < 1e100 THEN number END AS value
+    SELECT row, trace, unit, name, text, CASE WHEN abs(number) < 1e100 THEN number END AS value
     FROM (
-        SELECT *, CASE lower(text) WHEN 'true' THEN 1 WHEN 'false' THEN 0 ELSE try_cast(text AS DOUBLE) END AS number
+        SELECT *, CASE
+            WHEN lower(text) IN ('true', 'yes') THEN 1
+            WHEN lower(text) IN ('false', 'no') THEN 0
+            ELSE try_cast(text AS DOUBLE)
+        END AS number
         FROM (
             SELECT rowid AS row, trace, unit, unnest(names) AS name, unnest(texts) AS text
             FROM outcome_rows WHERE trace IS NOT NULL
@@ -150,7 +154,7 @@ _NUMBERED = """
 _FATES = """
     CREATE TABLE fates AS
     SELECT
-        name, value, coalesce(numbered.unit, answers.unit) AS unit, period, route, variant, step,
+        name, value, text, coalesce(numbered.unit, answers.unit) AS unit, period, route, variant, step,
         CASE
             WHEN value IS NULL THEN 'unreadable'
             WHEN numbered.number > 1 THEN 'duplicates'
@@ -170,7 +174,7 @@ _STRETCHES = """
     FROM fates WHERE fate = 'matched' GROUP BY ALL
 """
 _BY_NAME = """
-    SELECT name, fate, count(*), bool_and(value IN (0, 1)) FROM fates GROUP BY name, fate ORDER BY ALL
+    SELECT name, fate, count(*), bool_and(value IN (0, 1)), min(text) FROM fates GROUP BY name, fate ORDER BY ALL
 """
 
 
@@ -180,12 +184,18 @@ def join(connection: duckdb.DuckDBPyConnection) -> Outcomes:
         connection.execute(step)
     fates: dict[str, dict[str, int]] = defaultdict(dict)
     shares: dict[str, bool] = {}
-    for name, fate, count, is_share in connection.execute(_BY_NAME).fetchall():
+    examples: dict[str, str] = {}
+    for name, fate, count, is_share, text in connection.execute(_BY_NAME).fetchall():
         fates[name][fate] = count
-        if fate != "unreadable":
+        if fate == "unreadable":
+            examples[name] = text
+        else:
             shares[name] = is_share and shares.get(name, True)
     rows, unreadable = _counts(connection)
-    by_name = {name: Outcome(**counts, is_share=shares.get(name, False)) for name, counts in fates.items()}
+    by_name = {
+        name: Outcome(**counts, is_share=shares.get(name, False), example=examples.get(name, ""))
+        for name, counts in fates.items()
+    }
     return Outcomes(rows=rows, unreadable=unreadable, by_name=by_name)
 
 

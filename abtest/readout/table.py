@@ -111,7 +111,7 @@ class Outcome:
     - ``not_compared``: one has, and is not compared: of another route, time, load balancer, target group, or ``stuck``.
     - ``ambiguous``: several have, answered by different variants.
     - ``duplicates``: the trace had a value already, and the first counts.
-    - ``unreadable``: neither a number nor true or false.
+    - ``unreadable``: not a number, and not one of true, false, yes and no; ``example`` is one of these texts.
 
     ``is_share``: all that can be read are 0 or 1, or false or true.
     """
@@ -123,6 +123,7 @@ class Outcome:
     duplicates: int = 0
     unreadable: int = 0
     is_share: bool = False
+    example: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ def load_experiment() -> tuple[Experiment, Source]:
     with shown_as_list():
         experiment, warnings = load(source)
     for warning in warnings:
-        pulumi.log.warn(str(warning))
+        pulumi.log.warn(warning.without_severity)
     return experiment, source
 
 

@@ -89,7 +89,8 @@ def alarms(**changes: Any) -> dict[str, Any]:
         (of_a(port=[8080]), "8080"),
         # Texts in another form.
         (when(method=["get"]), "GET"),
-        (when(method="get"), '["get"]'),
+        (when(method="get"), '["GET"]'),
+        (when(method="get, POST"), '["GET", "POST"]'),
         (when(path="/a, /b"), '["/a", "/b"]'),
         (config(network={"ingressCidrs": "10.0.0.0/8, 192.168.0.0/16"}), '["10.0.0.0/8", "192.168.0.0/16"]'),
         (config(weights={"model_a": 1}, variants={"model_a": VARIANT}), "model-a"),

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from abtest.readout.files import LogsError
+from abtest.readout.health import findings
 from abtest.readout.logs import read_logs
 from abtest.readout.question import Question
 from abtest.readout.sums import Sums
@@ -111,6 +112,21 @@ def test_sums_so_far_go_on_where_a_step_has_no_outcome(tmp_path: Path) -> None:
     assert [sums["outcome"].y for sums in table.so_far.values()] == [0, 5, 5]
 
 
+def test_yes_and_no_are_1_and_0(tmp_path: Path) -> None:
+    file = write(tmp_path, f"trace_id,value\n{ROOTS[0]},yes\n{ROOTS[1]},No\n")
+    table = read(tmp_path, map(sent, range(2)), file)
+    assert asked(table).by_name["outcome"] == Outcome(matched=2, is_share=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [("good", '1 not a number, such as "good" (write a number, true or false)'), ("", "1 empty (write a number")],
+)
+def test_a_value_that_is_not_a_number_is_shown_with_what_to_write(tmp_path: Path, value: str, words: str) -> None:
+    table = read(tmp_path, map(sent, range(2)), write(tmp_path, f"trace_id,value\n{ROOTS[0]},1\n{ROOTS[1]},{value}\n"))
+    assert any(words in finding.text for finding in findings(table, question(), {}, "dev"))
+
+
 def test_without_logs_outcomes_are_unmatched(tmp_path: Path) -> None:
     file = write(tmp_path, f"trace_id,value\n{ROOTS[0]},1\n")
     table = read_logs([], question(outcomes=file))
@@ -178,7 +194,7 @@ def test_garbled_lines_of_json_hide_no_other(tmp_path: Path) -> None:
     ]
     good = [json.dumps({"trace_id": root, "value": 1}) for root in ROOTS[:2]]
     table = read(tmp_path, map(sent, range(2)), write(tmp_path, "\n".join([good[0], *bad, good[1]]), ".jsonl"))
-    found = Outcome(matched=2, unreadable=1, is_share=True)
+    found = Outcome(matched=2, unreadable=1, is_share=True, example='{"a":1}')
     assert asked(table) == Outcomes(rows=8, unreadable=5, by_name={"outcome": found})
 
 
@@ -243,7 +259,7 @@ _ROWS = st.lists(
     st.tuples(
         st.sampled_from(["", "-", *ROOTS, *ROOTS, f"Root={ROOTS[1]}"]),
         st.sampled_from(["clicked", "score"]),
-        st.sampled_from(["0", "1", "1", "true", "FALSE", "2.5", "-3", "x", ""]),
+        st.sampled_from(["0", "1", "1", "true", "FALSE", "Yes", "no", "2.5", "-3", "x", ""]),
         st.sampled_from(["", "ann"]),
     ),
     min_size=1,
@@ -265,6 +281,7 @@ def test_outcomes_are_what_a_plain_join_finds(lines: list[dict[str, Any]], rows:
     for name in {name for _, name, _, _ in traced}:
         counts = asdict(asked(table).by_name[name])
         counts.pop("is_share")
+        assert bool(counts.pop("example")) <= bool(counts["unreadable"])
         assert {fate: n for fate, n in counts.items() if n} == fates[name]
         for step, sums in table.steps.items():
             here = [each for each in matched if each[:4] == (name, *step[:3])]
@@ -282,7 +299,7 @@ def plain_join(text: str, question: Question, rows: list[tuple[str, ...]]) -> tu
     for header, name, value, unit in rows:
         if not (trace := naive.root(header)):
             continue
-        number = {"true": 1.0, "false": 0.0}.get(value.lower())
+        number = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}.get(value.lower())
         try:
             number = float(value) if number is None else number
         except ValueError:
