@@ -137,7 +137,8 @@ def _followed(stack: str) -> Stamps:
     try:
         from abtest.local.serve import stamps
     except ModuleNotFoundError as error:
-        raise Failure(f"error: {error.name} is missing: pip install -r requirements-dev.txt") from None
+        package = (error.name or "").partition(".")[0]
+        raise Failure(f"error: {package} is missing: pip install -r requirements-dev.txt") from None
     try:
         file, project = stack_file(stack)
     except ConfigError as error:
