@@ -9,6 +9,7 @@ import sys
 import click
 
 from abtest.cli.failure import Failure
+from abtest.cli.output import take_every_character
 from abtest.command import program
 
 __all__ = ["main"]
@@ -71,6 +72,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run a command and return its exit code."""
+    take_every_character()
     try:
         return int(abtest.main(arguments, prog_name=program(), standalone_mode=False) or 0)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from abtest.cli.failure import Failure
 from abtest.cli.git import Base
+from abtest.cli.output import write_utf8
 from abtest.experiment import ConfigError, Problem, Project, Source, find_project, stack_file, try_load
 from abtest.rollout.diff.effect import compare
 from abtest.rollout.diff.version import Version, scripts_of
@@ -46,7 +47,7 @@ def diff(stack: str, base: str | None, saved: Path | None, form: str) -> int:
     if form == "json":
         from abtest.rollout.diff.report import as_json
 
-        click.echo(json.dumps(as_json(effect, name, sides), indent=2, ensure_ascii=False))
+        write_utf8(json.dumps(as_json(effect, name, sides), indent=2, ensure_ascii=False))
     else:
         from abtest.rollout.diff.markdown import as_markdown
 

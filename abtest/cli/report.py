@@ -15,6 +15,7 @@ import msgspec
 from abtest.cli.evidence import EVER, Asked, OnObject, reading
 from abtest.cli.failure import Failure
 from abtest.cli.moves import failing, stack_option
+from abtest.cli.output import write_utf8
 from abtest.cli.readout import html, markdown, terminal
 from abtest.cli.tables import plain_console
 from abtest.cli.watching import check_terminal, watch, watch_option
@@ -140,9 +141,9 @@ def report(
         case "markdown":
             click.echo(markdown.write(found, by), nl=False)
         case "html":
-            click.echo(html.write(found, by), nl=False)
+            write_utf8(html.write(found, by))
         case "json":
-            click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+            write_utf8(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
     return 0
 
 

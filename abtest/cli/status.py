@@ -15,6 +15,7 @@ from abtest.cli.diff import of_base
 from abtest.cli.failure import Failure
 from abtest.cli.git import Base
 from abtest.cli.moves import failing, stack_option
+from abtest.cli.output import write_utf8
 from abtest.cli.tables import columns, plain_console
 from abtest.cli.watching import check_terminal, watch, watch_option
 from abtest.experiment import ConfigError
@@ -64,7 +65,7 @@ def status(stack: str, listener: str | None, form: str, watch_seconds: float | N
         return _code(watch(lambda: _read(stack, listener), _shown, watch_seconds))
     found = _read(stack, listener)
     if form == "json":
-        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        write_utf8(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
     else:
         console = plain_console()
         for part in _shown(found):
