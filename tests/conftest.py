@@ -24,6 +24,19 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 gc.set_threshold(50_000)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("dist", "no") == "load":
+        config.option.dist = "worksteal"  # tests of a module share its fixtures, so most of them stay together
+    if os.environ.get("CI") and config.getoption("randomly_seed", None) == "default":
+        config.option.randomly_seed = 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if seed := config.getoption("randomly_seed", None):
+        terminalreporter.write_line(f"the same order again: --randomly-seed={seed}")
+
+
 def pytest_collection_finish() -> None:
     gc.freeze()
 
