@@ -1,17 +1,18 @@
-"""The committed stacks, deployed once a test process."""
+"""The committed stacks, and how the tests run: in which order, on which examples, from which folder."""
 
 from __future__ import annotations
 
-import functools
 import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import chdir, nullcontext
 
 import hypothesis
 import pytest
 
-from abtest.local import Deployment, deploy
+from abtest.local import Deployment
 from tests.configs import ROOT
+from tests.deployed import deploy, unshared
 
 # What decides whether a change lands is the same each time; on a developer's machine examples are drawn afresh.
 # No example has a deadline: how long one takes says more of the machine than of the code.
@@ -46,9 +47,10 @@ def pytest_unconfigure() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands and configs without a folder mean this project's."""
-    monkeypatch.chdir(ROOT)
+def _in_the_project(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Commands and configs without a folder mean this project's. A test that patches anything shares no deployment."""
+    with chdir(ROOT), unshared() if "monkeypatch" in request.fixturenames else nullcontext():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -63,5 +65,5 @@ def prod() -> Deployment:
 
 @pytest.fixture(scope="session")
 def examples() -> Callable[[str], Deployment]:
-    """Each example, by its file's name; deployed when it is first asked for."""
-    return functools.cache(lambda name: deploy(str(ROOT / "examples" / f"{name}.yaml")))
+    """Each example, by its file's name."""
+    return lambda name: deploy(str(ROOT / "examples" / f"{name}.yaml"))
