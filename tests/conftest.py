@@ -1,19 +1,20 @@
-"""The committed stacks, deployed once a test process."""
+"""The committed stacks, and how the tests run: in which order, on which examples, from which folder."""
 
 from __future__ import annotations
 
-import functools
 import gc
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import chdir, nullcontext
 from pathlib import Path
 
 import hypothesis
 import pytest
 
-from abtest.local import Deployment, deploy
+from abtest.local import Deployment
 from tests.configs import ROOT
+from tests.deployed import deploy, unshared
 
 # What decides whether a change lands is the same each time; on a developer's machine examples are drawn afresh.
 # No example has a deadline: how long one takes says more of the machine than of the code.
@@ -31,6 +32,19 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 gc.set_threshold(50_000)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("dist", "no") == "load":
+        config.option.dist = "worksteal"  # tests of a module share its fixtures, so most of them stay together
+    if os.environ.get("CI") and config.getoption("randomly_seed", None) == "default":
+        config.option.randomly_seed = 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if seed := config.getoption("randomly_seed", None):
+        terminalreporter.write_line(f"the same order again: --randomly-seed={seed}")
+
+
 def pytest_collection_finish() -> None:
     gc.freeze()
 
@@ -40,9 +54,10 @@ def pytest_unconfigure() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands and configs without a folder mean this project's."""
-    monkeypatch.chdir(ROOT)
+def _in_the_project(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Commands and configs without a folder mean this project's. A test that patches anything shares no deployment."""
+    with chdir(ROOT), unshared() if "monkeypatch" in request.fixturenames else nullcontext():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -57,8 +72,8 @@ def prod() -> Deployment:
 
 @pytest.fixture(scope="session")
 def examples() -> Callable[[str], Deployment]:
-    """Each example, by its file's name; deployed when it is first asked for."""
-    return functools.cache(lambda name: deploy(str(ROOT / "examples" / f"{name}.yaml")))
+    """Each example, by its file's name."""
+    return lambda name: deploy(str(ROOT / "examples" / f"{name}.yaml"))
 
 
 #: Made by the tools themselves.

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from abtest.local import Deployment, deploy
+from abtest.local import Deployment
 from abtest.local.balancer import AccessLog, Balancer, Deployed, Entry
 from abtest.local.model_servers import ModelServers
 from abtest.local.traffic import Tally, interval, plan, send
 from abtest.routing import RoutingTable
 from tests.configs import config, experiment, rule
+from tests.deployed import deploy
 
 
 class Sent:

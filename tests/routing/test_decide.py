@@ -12,10 +12,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from abtest.local import Deployment, deploy
+from abtest.local import Deployment
 from abtest.routing import Decision, Request, RequestError, RoutingTable
 from abtest.routing.conditions import Condition, wildcard
 from tests.configs import config, experiment, rule
+from tests.deployed import deploy
 from tests.routing.tables import CONDITIONS, OPAQUE, SOME_REQUESTS, tables
 
 FULL = {"method": "GET", "host": "example.com", "path": "/", "query": "", "headers": {}, "sourceIp": "192.0.2.1"}

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from abtest.local import Deployment, deploy
+from abtest.local import Deployment
 from tests.configs import config, errors, problems
+from tests.deployed import deploy
 
 
 @pytest.fixture(scope="module")

@@ -20,12 +20,13 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from abtest.experiment.types import Alarms
-from abtest.local import Deployment, Resource, deploy
+from abtest.local import Deployment, Resource
 from abtest.local.clients import Clients, Inputs
 from abtest.local.resources import create
 from abtest.stack.alarms import Watch, of_load_balancer, of_variant
 from abtest.stack.dashboard import _console
 from tests.configs import ROOT, VARIANT, config
+from tests.deployed import deploy
 
 # Metric math ------------------------------------------------------------------------------------------------------
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from abtest.local import Deployment, Resource, deploy
+from abtest.local import Deployment, Resource
 from abtest.local.clients import Clients, Inputs
 from abtest.local.look_ups import LOOK_UPS, LookUpError
 from tests.configs import VARIANT, config, variant
+from tests.deployed import deploy
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from abtest.local import Deployment, Resource, deploy
+from abtest.local import Deployment, Resource
 from abtest.stack.look_up.instances import sample_user_data
 from tests.configs import ROOT, VARIANT, config, experiment, variant
+from tests.deployed import deploy
 
 
 def group_rules(deployment: Deployment, direction: str) -> set[tuple[str, str, int]]:

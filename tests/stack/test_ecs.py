@@ -9,11 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from abtest import local
 from abtest.experiment import ConfigError
-from abtest.local import DeployError, Deployment, assumed, deploy
+from abtest.local import DeployError, Deployment, assumed
 from abtest.local.balancer import Deployed
 from abtest.stack.look_up import Subnet, network
 from tests.configs import VARIANT, config
+from tests.deployed import deploy
 
 SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:features-AbCdEf"  # noqa: S105 where it is, not what
 PARAMETER = "arn:aws:ssm:us-east-1:123456789012:parameter/ranker/token"
@@ -254,7 +256,7 @@ def test_a_cluster_that_is_named_is_used_and_none_is_made() -> None:
 
 def test_a_cluster_that_is_not_there_is_named_before_anything_is_made() -> None:
     with pytest.raises(ConfigError) as caught:
-        deploy(service(cluster="models"), assume=False, on_resource=lambda *_: pytest.fail("made"))
+        local.deploy(service(cluster="models"), assume=False, on_resource=lambda *_: pytest.fail("made"))
     (problem,) = (each for each in caught.value.problems if each.severity == "error")
     assert problem.path == "abtest:variants.a.targets.ecs.cluster"
     assert problem.message.startswith("the cluster models cannot be found: ")

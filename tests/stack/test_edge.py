@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from abtest.local import Deployment, deploy
+from abtest.local import Deployment
 from tests.configs import VARIANT, config, variant
+from tests.deployed import deploy
 
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/{}".format
 WEB_ACL = "arn:aws:wafv2:us-east-1:123456789012:regional/webacl/main/1-2"

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from abtest.experiment import ConfigError
-from abtest.local import Deployment, deploy
+from abtest.local import Deployment
 from tests.configs import config, rule, variant
+from tests.deployed import deploy
 
 ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:listener/app/shared/50dc6c495c0c9188/f2f7dc8efc522ab2"
 SPLIT = {"priority": 200, "when": {"host": ["ranker.example.com"]}}

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from abtest.local import Deployment, Resource, deploy
+from abtest.local import Deployment, Resource
 from tests.configs import VARIANT, config, rule, variant
+from tests.deployed import deploy
 
 INSTANCES = {name: variant(targets={"instanceIds": [f"i-0{name}1", f"i-0{name}2"]}) for name in "abc"}
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from abtest.local import Deployment, deploy
+from abtest.local import Deployment
 from abtest.local.balancer import Deployed
 from tests.configs import VARIANT, config
+from tests.deployed import deploy
 
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:ranker"
 

@@ -9,12 +9,13 @@ import msgspec
 import pytest
 
 from abtest.experiment import ConfigError, Experiment
-from abtest.local import assumed, deploy, deployment
+from abtest.local import assumed, deployment
 from abtest.local.assumed import create_assumed
 from abtest.local.clients import Clients
 from abtest.stack.look_up import Subnet, instances, network
 from abtest.stack.look_up.instances import spread
 from tests.configs import config, variant
+from tests.deployed import deploy
 
 VPC = {"vpcTags": {"Name": "main"}}
 
@@ -23,7 +24,7 @@ def refusal(keys: dict[str, Any], *, assume: bool = True) -> list[str]:
     """What the look-ups say, as ``path: message``; and no resource may have been registered."""
     registered: list[str] = []
     with pytest.raises(ConfigError) as caught:
-        deploy(keys, assume=assume, on_resource=lambda kind, name: registered.append(f"{kind} {name}"))
+        deployment.deploy(keys, assume=assume, on_resource=lambda kind, name: registered.append(f"{kind} {name}"))
     assert registered == []
     return [f"{problem.path}: {problem.message}" for problem in caught.value.problems if problem.severity == "error"]
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from abtest.experiment.serving import PRESETS, Server
-from abtest.local import Deployment, deploy
+from abtest.local import Deployment
 from tests.configs import ROOT, VARIANT, config
+from tests.deployed import deploy
 
 HTTPS = {"certificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/1"}
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from abtest.local import deploy
 from abtest.local.balancer import Deployed
 from abtest.routing import Action
 from tests.configs import config
+from tests.deployed import deploy
 from tests.local.balancer.harness import ModelServer, Site, deployed, forward, listener, route, says
 
 HEADERS = (("X-Frame-Options", "DENY"), ("Access-Control-Allow-Origin", "https://app.example.com"))

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from abtest.local import Deployment, deploy
+from abtest.local import Deployment
 from abtest.local.balancer import Deployed
 from abtest.routing import Action, Request
 from abtest.routing.conditions import Condition
 from tests.configs import config, rule
+from tests.deployed import deploy
 from tests.local.balancer.harness import (
     Loop,
     ModelServer,

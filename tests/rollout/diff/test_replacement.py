@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from abtest.local import Deployment, Resource, deploy
+from abtest.local import Deployment, Resource
 from abtest.rollout.diff.effect import Effect, compare
 from abtest.rollout.diff.summary import summary
 from abtest.rollout.diff.version import Version
 from tests.configs import SERVICE, VARIANT, config, experiment, rule, variant
+from tests.deployed import deploy
 
 #: Inputs that replace a resource (ForceNew in hashicorp/terraform-provider-aws; user data by its own flag).
 REPLACES = {
@@ -83,17 +83,12 @@ CHANGES: dict[str, dict[str, Any]] = {
 }
 
 
-@functools.cache
-def deployed(keys: str) -> Deployment:
-    return deploy(json.loads(keys))
-
-
 def sides(change: dict[str, Any]) -> tuple[tuple[Deployment, Deployment], Effect]:
     configs = [config(**BASE), config(**BASE | change)]
     versions = [
         Version(stack="test", experiment=experiment(keys), elsewhere={"aws:region": "us-east-1"}) for keys in configs
     ]
-    before, after = (deployed(json.dumps(keys)) for keys in configs)
+    before, after = (deploy(keys) for keys in configs)
     return (before, after), compare(*versions)
 
 
@@ -304,7 +299,7 @@ SERVICES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", SERVICES)
 def test_tasks_are_replaced_with_their_definition_and_a_service_with_its_cluster(name: str) -> None:
     sides = [served(), served(**SERVICES[name])]
-    before, after = (deployed(json.dumps(config(**BASE | side))) for side in sides)
+    before, after = (deploy(config(**BASE | side)) for side in sides)
     keys = ("containerDefinitions", "cpu", "memory", "runtimePlatform", "ephemeralStorage", "volumes")
     definitions = [found.of_type(":TaskDefinition")["abtest-b"].inputs for found in (before, after)]
     clusters = [found.of_type("ecs/service:Service")["abtest-b"].inputs["cluster"] for found in (before, after)]
