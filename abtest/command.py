@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import shlex
 import shutil
 import sys
@@ -16,7 +15,6 @@ def command(words: str, stack: str) -> str:
     return f"{program()} {words} --stack {shlex.quote(stack)}"
 
 
-@functools.cache
 def program() -> str:
     """``abtest`` where that is this very installation, else the way to its script, or to its Python."""
     python = Path(sys.executable)

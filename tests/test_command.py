@@ -5,20 +5,12 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from abtest.command import command, program
+from abtest.command import command
 from tests.configs import ROOT
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    program.cache_clear()
-    yield
-    program.cache_clear()
 
 
 @pytest.fixture

@@ -118,4 +118,4 @@ def test_the_wheel_runs_in_a_folder_with_a_stack_file_and_nothing_else(tmp_path:
     with page.open("w") as out:
         report = [*run, "report", "--logs", str(log), "--weights", "a=90,b=10", "--format", "html"]
         subprocess.run(report, cwd=folder, env=environment, stdout=out, check=True)
-    assert page.read_text().startswith("<!doctype html>")
+    assert page.read_text().startswith("<!DOCTYPE html>")
