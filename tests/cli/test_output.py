@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from abtest.cli import run
-from tests.configs import ROOT, STACKS
+from tests.configs import STACKS
 from tests.readout.log_lines import line
 
 
@@ -54,15 +52,6 @@ def test_json_and_html_are_utf8_in_every_encoding(encoding: str, log: str, monke
 @pytest.mark.parametrize("stack", STACKS)
 def test_rules_are_printed_in_ascii(stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "default" in printed(monkeypatch, "ascii", "explain", "--stack", stack).decode("ascii")
-
-
-def test_local_runs_where_only_ascii_is_to_be_had(tmp_path: Path) -> None:
-    env = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
-    command = [sys.executable, "-m", "abtest", "local", "--requests", "20", "--access-log", str(tmp_path / "log")]
-    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr.decode()
-    assert b"Readout" in done.stdout
-    assert b"Traceback" not in done.stderr
 
 
 def test_a_character_that_an_encoding_lacks_is_shown_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,34 +7,39 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from abtest.local import deploy
+from abtest.local import Deployment, deploy
 from tests.configs import ROOT, STACKS, config
 from tests.local.comparing import comparable
 
 CHILD = """
 import json, sys
-from abtest.local import deploy
+from abtest.local import Deployment, deploy
 from tests.local.comparing import comparable
 with open(sys.argv[1], "w") as file:
     json.dump({stack: comparable(deploy(stack)) for stack in sys.argv[2:]}, file)
 """
 
 
-def test_neither_the_order_nor_the_process_changes_a_deployment(tmp_path: Path) -> None:
-    """Each stack after others, in this process and in one with other hashes of texts."""
-    order, other_order = random.sample(STACKS, len(STACKS)), random.sample(STACKS, len(STACKS))
+def test_neither_the_order_nor_the_process_changes_a_deployment(
+    dev: Deployment, prod: Deployment, examples: Callable[[str], Deployment], tmp_path: Path
+) -> None:
+    """Each stack after others, and in a process with other hashes of texts."""
+    order, hashes = random.sample(STACKS, len(STACKS)), str(random.randrange(1, 2**32))
     written = tmp_path / "deployed.json"
-    hashes = str(random.randrange(1, 2**32))
     env = os.environ | {"PYTHONHASHSEED": hashes, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen([sys.executable, "-c", CHILD, written, *other_order], env=env) as child:
-        deployed = {stack: comparable(deploy(stack)) for stack in order}
+    with subprocess.Popen([sys.executable, "-c", CHILD, written, *order], env=env) as child:
+        here = {"Pulumi.dev.yaml": dev, "Pulumi.prod.yaml": prod}
+        here |= {stack: examples(Path(stack).stem) for stack in STACKS if stack not in here}
+        deployed = {stack: comparable(deployment) for stack, deployment in here.items()}
     assert child.returncode == 0
-    for stack, other in json.loads(written.read_text()).items():
-        assert deployed[stack] == other, f"{order}, and {other_order} with PYTHONHASHSEED={hashes}"
+    others = json.loads(written.read_text())
+    for stack in order:
+        assert deployed[stack] == others[stack], f"{stack} in the order {order} with PYTHONHASHSEED={hashes}"
 
 
 def test_nothing_is_left_of_a_deployment_that_failed() -> None:

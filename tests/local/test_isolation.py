@@ -27,39 +27,43 @@ from tests.local.comparing import comparable
 
 #: {server} is a server that must see no request, {home} a home directory with hostile files.
 HOSTILE: dict[str, dict[str, str]] = {
-    "endpoint": {"AWS_ENDPOINT_URL": "{server}"},
     "endpoints": {
+        "AWS_ENDPOINT_URL": "{server}",
         "AWS_ENDPOINT_URL_EC2": "{server}",
         "AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2": "{server}",
         "AWS_ENDPOINT_URL_S3": "{server}",
+        "HTTP_PROXY": "{server}",
+        "https_proxy": "{server}",
+        "ALL_PROXY": "{server}",
+        "NO_PROXY": "",
     },
-    "profile": {"AWS_PROFILE": "nope"},
-    "default profile": {"AWS_DEFAULT_PROFILE": "nope"},
+    "profiles": {"AWS_PROFILE": "nope", "AWS_DEFAULT_PROFILE": "none"},
     "FIPS": {"AWS_USE_FIPS_ENDPOINT": "true"},
     "dual stack": {"AWS_USE_DUALSTACK_ENDPOINT": "true"},
-    "region": {
+    "settings": {
         "AWS_REGION": "eu-west-1",
         "AWS_DEFAULT_REGION": "nowhere",
         "AWS_STS_REGIONAL_ENDPOINTS": "legacy",
         "AWS_ACCOUNT_ID": "999999999999",
         "AWS_ACCOUNT_ID_ENDPOINT_MODE": "required",
-    },
-    "numbers": {"AWS_MAX_ATTEMPTS": "many", "AWS_CSM_PORT": "none", "AWS_METADATA_SERVICE_TIMEOUT": "long"},
-    "modes": {
+        "AWS_MAX_ATTEMPTS": "many",
+        "AWS_METADATA_SERVICE_TIMEOUT": "long",
         "AWS_RETRY_MODE": "nope",
         "AWS_DEFAULTS_MODE": "nope",
         "AWS_ENDPOINT_DISCOVERY_ENABLED": "nope",
         "AWS_REQUEST_CHECKSUM_CALCULATION": "nope",
         "AWS_CSM_ENABLED": "true",
         "AWS_CSM_HOST": "192.0.2.1",
+        "BOTOCORE_EXPERIMENTAL__PLUGINS": "nope=there.is.no.such.module",
     },
-    "plugins": {"BOTOCORE_EXPERIMENTAL__PLUGINS": "nope=there.is.no.such.module"},
     "credentials": {
         "AWS_ACCESS_KEY_ID": "",
         "AWS_SESSION_TOKEN": "expired",
         "AWS_ROLE_ARN": "arn:aws:iam::999999999999:role/other",
         "AWS_WEB_IDENTITY_TOKEN_FILE": "/nope",
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": "{server}",
+        "AWS_CA_BUNDLE": "/nope",
+        "REQUESTS_CA_BUNDLE": "/nope",
     },
     "files": {
         "AWS_CONFIG_FILE": "{home}/.aws/config",
@@ -67,8 +71,6 @@ HOSTILE: dict[str, dict[str, str]] = {
         "BOTO_CONFIG": "{home}/.boto",
     },
     "models": {"AWS_DATA_PATH": "{home}/.aws/models"},
-    "certificates": {"AWS_CA_BUNDLE": "/nope", "REQUESTS_CA_BUNDLE": "/nope"},
-    "proxies": {"HTTP_PROXY": "{server}", "https_proxy": "{server}", "ALL_PROXY": "{server}", "NO_PROXY": ""},
     "moto": {
         "MOTO_ACCOUNT_ID": "999999999999",
         "MOTO_ALLOW_NONEXISTENT_REGION": "true",
@@ -79,24 +81,29 @@ HOSTILE: dict[str, dict[str, str]] = {
         "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
         "MOTO_EC2_LOAD_DEFAULT_AMIS": "true",
     },
-    # These are read when moto is loaded.
-    "moto at import": {
-        "TEST_SERVER_MODE": "true",
-        "TEST_SERVER_MODE_ENDPOINT": "{server}",
-        "MOTO_MAX_FORM_MEMORY_SIZE": "none",
-        "MOTO_ENABLE_KEYPAIR_VALIDATION": "true",
-        "MOTO_ENABLE_AMI_VALIDATION": "true",
-        "MOTO_AMIS_PATH": "/nope",
-    },
     "moto proxy": {"TEST_PROXY_MODE": "true", "TEST_PROXY_MODE_ENDPOINT": "{server}"},
     "pulumi": {
         "PULUMI_CONFIG": '{{"abtest:dns": {{"zone": "example.com", "name": "x"}}}}',
         "PULUMI_CONFIG_ABTEST_DNS": '{{"zone": "example.com", "name": "x"}}',
         "PULUMI_ENABLE_LEGACY_APPLY": "true",
         "PULUMI_ERROR_OUTPUT_STRING": "true",
-        "TRACEPARENT": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-        "PULUMI_OTEL_EXPORTER_OTLP_ENDPOINT": "{server}",
     },
+}
+
+#: These are read when moto, Pulumi's SDK or Python is loaded.
+HOSTILE_AT_START = {
+    "TEST_SERVER_MODE": "true",
+    "TEST_SERVER_MODE_ENDPOINT": "{server}",
+    "MOTO_MAX_FORM_MEMORY_SIZE": "none",
+    "MOTO_ENABLE_KEYPAIR_VALIDATION": "true",
+    "MOTO_ENABLE_AMI_VALIDATION": "true",
+    "MOTO_AMIS_PATH": "/nope",
+    "TRACEPARENT": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    "PULUMI_OTEL_EXPORTER_OTLP_ENDPOINT": "{server}",
+    "LC_ALL": "C",
+    "PYTHONUTF8": "0",
+    "PYTHONCOERCECLOCALE": "0",
+    "PYTHONIOENCODING": "ascii",
 }
 
 #: Refuses every connection, look-up of a name and program that is not on this machine, here and in child processes.
@@ -201,9 +208,10 @@ def test_local_stays_on_this_machine(
     (tmp_path / "sitecustomize.py").write_text(GUARD)
     (tmp_path / "child.py").write_text(CHILD)
     refused, written = tmp_path / "refused", tmp_path / "written"
+    everything = {name: value for group in HOSTILE.values() for name, value in group.items()}
     env = {
         **{name: value for name, value in os.environ.items() if not IS_HIDDEN(name)},
-        **_filled({name: value for group in HOSTILE.values() for name, value in group.items()}, server[0], home),
+        **_filled(everything | HOSTILE_AT_START, server[0], home),
         "HOME": str(home),
         "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}",
         "REFUSED": str(refused),
