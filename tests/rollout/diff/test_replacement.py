@@ -302,7 +302,8 @@ def dashed(name: str) -> str:
 def services() -> tuple[tuple[Deployment, Deployment], Effect]:
     """A service by each name, before and after its change; all of them behind one load balancer."""
     sides = []
-    for changes in ({name: {} for name in SERVICES}, SERVICES):
+    unchanged: dict[str, dict[str, Any]] = {name: {} for name in SERVICES}
+    for changes in (unchanged, SERVICES):
         names = {dashed(name): served(**change)["variants"]["b"] for name, change in changes.items()}
         paths = {f"to-{name}": rule(priority=n, forward=name) for n, name in enumerate(names, 100)}
         sides.append({"variants": BASE["variants"] | names, "rules": paths})
