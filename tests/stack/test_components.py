@@ -83,55 +83,77 @@ def test_rules_of_a_group_are_named_by_what_they_say_so_that_others_stay() -> No
 # Variants ---------------------------------------------------------------------------------------------------------
 
 
-def group(**changes: Any) -> Resource:
+#: Variants by name, all behind one load balancer.
+VARIANTS = {
+    "plain": variant(),
+    "grpc": variant(protocolVersion="GRPC"),
+    "https": variant(protocol="HTTPS"),
+    "checked": variant(protocol="HTTPS", healthCheck={"protocol": "HTTP"}),
+    "instances": variant(targets={"instanceIds": ["i-0a", "i-0b"]}),
+    "addresses": variant(targets={"ipAddresses": ["172.31.0.9", "10.0.0.9", "192.168.7.1"]}),
+    "others": variant(targets={"external": "instance"}),
+    "launched": variant(targets={"launch": {"instanceType": "t3.small", "count": 3}}),
+}
+
+
+@pytest.fixture(scope="module")
+def several() -> Deployment:
     https = {"certificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/1"}
-    return deploy(config(weights={"a": 1}, variants={"a": variant(**changes)}, listener=https)).of_type(":TargetGroup")[
-        "abtest-a"
-    ]
+    return deploy(config(weights={"plain": 1}, variants=VARIANTS, listener=https))
 
 
-def test_a_target_group_says_everything_that_aws_would_otherwise_choose() -> None:
-    assert group().inputs == {
+def group(deployment: Deployment, name: str) -> Resource:
+    return deployment.of_type(":TargetGroup")[f"abtest-{name}"]
+
+
+def attachments(deployment: Deployment, name: str) -> list[Resource]:
+    """The targets that are registered in a variant's group."""
+    arn = group(deployment, name).id
+    return [r for r in deployment.of_type(":TargetGroupAttachment").values() if r.inputs["targetGroupArn"] == arn]
+
+
+def test_a_target_group_says_everything_that_aws_would_otherwise_choose(several: Deployment) -> None:
+    balancer = several.of_type("aws:lb/loadBalancer:LoadBalancer")["abtest"]
+    assert group(several, "plain").inputs == {
         "port": 8080, "protocol": "HTTP", "protocolVersion": "HTTP1", "targetType": "ip", "ipAddressType": "ipv4",
-        "vpcId": group().inputs["vpcId"], "loadBalancingAlgorithmType": "least_outstanding_requests",
+        "vpcId": balancer.state["vpcId"], "loadBalancingAlgorithmType": "least_outstanding_requests",
         "deregistrationDelay": 60, "slowStart": 0,
         "healthCheck": {
             "enabled": True, "path": "/", "port": "traffic-port", "protocol": "HTTP", "interval": 15, "timeout": 5,
             "healthyThreshold": 2, "unhealthyThreshold": 2, "matcher": "200",
         },
-        "tags": {"abtest:experiment": "abtest", "abtest:variant": "a"},
+        "tags": {"abtest:experiment": "abtest", "abtest:variant": "plain"},
     }  # fmt: skip
 
 
-def test_grpc_has_its_own_health_check() -> None:
-    health = group(protocolVersion="GRPC").inputs["healthCheck"]
+def test_grpc_has_its_own_health_check(several: Deployment) -> None:
+    health = group(several, "grpc").inputs["healthCheck"]
     assert (health["path"], health["matcher"]) == ("/AWS.ALB/healthcheck", "12")
 
 
-def test_targets_that_speak_https_are_checked_by_https_unless_said_otherwise() -> None:
-    assert group(protocol="HTTPS").inputs["healthCheck"]["protocol"] == "HTTPS"
-    assert group(protocol="HTTPS", healthCheck={"protocol": "HTTP"}).inputs["healthCheck"]["protocol"] == "HTTP"
+def test_targets_that_speak_https_are_checked_by_https_unless_said_otherwise(several: Deployment) -> None:
+    assert group(several, "https").inputs["healthCheck"]["protocol"] == "HTTPS"
+    assert group(several, "checked").inputs["healthCheck"]["protocol"] == "HTTP"
 
 
 @pytest.mark.parametrize(
-    ("targets", "kind", "count"),
+    ("name", "kind", "count"),
     [
-        ({"instanceIds": ["i-0a", "i-0b"]}, "instance", 2),
-        ({"ipAddresses": ["10.0.0.1"]}, "ip", 1),
-        ({"external": "ip"}, "ip", 0),
-        ({"external": "instance"}, "instance", 0),
-        ({"launch": {"instanceType": "t3.small", "count": 3}}, "instance", 3),
+        ("instances", "instance", 2),
+        ("addresses", "ip", 3),
+        ("plain", "ip", 0),
+        ("others", "instance", 0),
+        ("launched", "instance", 3),
     ],
 )
 def test_each_kind_of_targets_is_registered_in_a_group_of_its_type(
-    targets: dict[str, Any], kind: str, count: int
+    several: Deployment, name: str, kind: str, count: int
 ) -> None:
-    found = deploy(config(weights={"a": 1}, variants={"a": variant(targets=targets)}))
-    (target_group,) = found.of_type(":TargetGroup").values()
-    assert target_group.inputs["targetType"] == kind
-    attachments = found.of_type(":TargetGroupAttachment").values()
-    assert len(attachments) == count == len(found.described["TargetHealth"][target_group.id])
-    assert all(r.inputs["port"] == 8080 for r in attachments)
+    found = group(several, name)
+    assert found.inputs["targetType"] == kind
+    registered = attachments(several, name)
+    assert len(registered) == count == len(several.described["TargetHealth"][found.id])
+    assert all(r.inputs["port"] == 8080 for r in registered)
 
 
 def test_ipv6_targets_are_in_an_ipv6_group() -> None:
@@ -239,11 +261,7 @@ def test_a_weighted_record_splits_between_stacks() -> None:
     assert record["weightedRoutingPolicies"] == [{"weight": 30}]
 
 
-def test_an_address_outside_the_vpc_is_registered_for_all_zones() -> None:
+def test_an_address_outside_the_vpc_is_registered_for_all_zones(several: Deployment) -> None:
     """AWS finds the zone of an address in the VPC by itself; for any other it must be told (API TargetDescription)."""
-    addresses = ["172.31.0.9", "10.0.0.9", "192.168.7.1"]
-    found = deploy(config(weights={"a": 1}, variants={"a": variant(targets={"ipAddresses": addresses})}))
-    zones = {
-        r.inputs["targetId"]: r.inputs.get("availabilityZone") for r in found.of_type(":TargetGroupAttachment").values()
-    }
+    zones = {r.inputs["targetId"]: r.inputs.get("availabilityZone") for r in attachments(several, "addresses")}
     assert zones == {"172.31.0.9": None, "10.0.0.9": "all", "192.168.7.1": "all"}

@@ -296,17 +296,37 @@ SERVICES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", SERVICES)
-def test_tasks_are_replaced_with_their_definition_and_a_service_with_its_cluster(name: str) -> None:
-    sides = [served(), served(**SERVICES[name])]
+def dashed(name: str) -> str:
+    return name.replace(" ", "-")
+
+
+@pytest.fixture(scope="module")
+def services() -> tuple[tuple[Deployment, Deployment], Effect]:
+    """A service by each name, before and after its change; all of them behind one load balancer."""
+    sides = []
+    unchanged: dict[str, dict[str, Any]] = {name: {} for name in SERVICES}
+    for changes in (unchanged, SERVICES):
+        names = {dashed(name): served(**change)["variants"]["b"] for name, change in changes.items()}
+        paths = {f"to-{name}": rule(priority=n, forward=name) for n, name in enumerate(names, 100)}
+        sides.append({"variants": BASE["variants"] | names, "rules": paths})
     before, after = (deploy(config(**BASE | side)) for side in sides)
+    return (before, after), compare(*map(version, sides))
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_tasks_are_replaced_with_their_definition_and_a_service_with_its_cluster(
+    services: tuple[tuple[Deployment, Deployment], Effect], name: str
+) -> None:
+    sides, effect = services
+    one = dashed(name)
     keys = ("containerDefinitions", "cpu", "memory", "runtimePlatform", "ephemeralStorage", "volumes")
-    definitions = [found.of_type(":TaskDefinition")["abtest-b"].inputs for found in (before, after)]
-    clusters = [found.of_type("ecs/service:Service")["abtest-b"].inputs["cluster"] for found in (before, after)]
+    definitions = [side.of_type(":TaskDefinition")[f"abtest-{one}"].inputs for side in sides]
+    clusters = [side.of_type("ecs/service:Service")[f"abtest-{one}"].inputs["cluster"] for side in sides]
     expected = {"task"} if len({json.dumps([d.get(key) for key in keys]) for d in definitions}) > 1 else set()
     expected |= {"service"} if len(set(clusters)) > 1 else set()
-    found = compare(*map(version, sides)).replaced
-    assert {(r.what, r.variant, r.certain) for r in found} == {(what, "b", True) for what in expected}
+    replaced = [r for r in effect.replaced if r.variant == one]
+    assert {(r.what, r.certain) for r in replaced} == {(what, True) for what in expected}
+    assert {r.variant for r in effect.replaced} <= set(map(dashed, SERVICES))
 
 
 def test_a_public_address_and_a_port_replace_the_tasks() -> None:
