@@ -6,7 +6,7 @@ installed abtest needs a stack file and nothing else.
 
 import pulumi
 
-from abtest.rollout.guard import guard
+from abtest.rollout.guard import Guard
 from abtest.stack import build, load_experiment, look_up
 
 __all__ = ["run"]
@@ -15,5 +15,5 @@ __all__ = ["run"]
 def run() -> None:
     """Register every resource of the stack, and its exports."""
     experiment, source = load_experiment()
-    for name, value in build(experiment, look_up(experiment, source), guard(experiment, source)).items():
+    for name, value in build(experiment, look_up(experiment, source), Guard(experiment, source)).items():
         pulumi.export(name, value)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, MsgspecError, Struct, convert, field
 from msgspec.structs import asdict, replace
 
 from abtest.experiment import limits
@@ -641,6 +641,33 @@ class Guardrails(Section, frozen=True, kw_only=True):
     ] = True
     metrics: Annotated[MetricLimits, Meta(description="Limits of a ramp, judged by access logs.")] | None = None
     suspend: Annotated[GuardrailsSuspension, Meta(description="Suspends the guardrails for a while.")] | None = None
+
+    @property
+    def tag(self) -> str:
+        """The limits of one update, as a tag of the deployed listener has them."""
+        health, alarms = (str(switch).lower() for switch in (self.require_healthy, self.alarms))
+        return f"maxStep={self.max_step} requireHealthy={health} minHealthy={self.min_healthy} alarms={alarms}"
+
+    @classmethod
+    def of_tag(cls, text: str) -> "Guardrails":
+        """The limits that a tag holds; the defaults if it cannot be read."""
+        try:
+            return convert(dict(part.split("=") for part in text.split()), cls, strict=False)
+        except (ValueError, MsgspecError):
+            return cls()
+
+    def with_stricter(self, other: "Guardrails | None") -> "Guardrails":
+        """The stricter of each limit of one update."""
+        if other is None:
+            return self
+        least = [rails.min_healthy for rails in (self, other) if rails.require_healthy]
+        return replace(
+            self,
+            max_step=min(self.max_step, other.max_step),
+            require_healthy=bool(least),
+            min_healthy=max(least, default=self.min_healthy),
+            alarms=self.alarms or other.alarms,
+        )
 
 
 class Alarms(Section, frozen=True, kw_only=True):

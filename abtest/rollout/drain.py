@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 
 from abtest.experiment import Experiment
-from abtest.rollout.judgement import called, same_route
 from abtest.routing import Route, RoutingTable
 
 __all__ = ["Leaving", "leaving", "stuck_until"]
@@ -31,7 +30,7 @@ class Leaving:
         return self.route.action.shares[self.variant]
 
     def __str__(self) -> str:
-        return f"{self.variant} leaves {called(self.route)}"
+        return f"{self.variant} leaves {self.route.called}"
 
 
 def leaving(before: RoutingTable, experiment: Experiment) -> Iterator[Leaving]:
@@ -40,7 +39,7 @@ def leaving(before: RoutingTable, experiment: Experiment) -> Iterator[Leaving]:
     Clients of a route that is no more are left to where its requests go then.
     """
     for route in RoutingTable.from_experiment(experiment).routes:
-        was = same_route(before, route)
+        was = _same_route(before, route)
         if was is not None and was.action.stickiness_seconds and route.action.kind == "forward":
             gone = was.action.shares.keys() - route.action.shares.keys() - {*experiment.held}
             yield from (Leaving(variant=name, route=was) for name in sorted(gone))
@@ -54,8 +53,17 @@ def stuck_until(found: Leaving, now: datetime, history: Iterable[tuple[datetime,
         return now + timedelta(seconds=found.route.action.stickiness_seconds)
     until = next_end = now
     for ended, table in history:
-        route = same_route(table, found.route)
+        route = _same_route(table, found.route)
         if route is not None and route.action.shares.get(found.variant):
             until = max(until, next_end + timedelta(seconds=route.action.stickiness_seconds))
         next_end = ended
     return until
+
+
+def _same_route(table: RoutingTable, route: Route) -> Route | None:
+    """The route of another table that has the name of this one, else the one that asks for the same."""
+    if route.is_split:
+        return next((other for other in table.routes if other.is_split), None)
+    named = (other for other in table.routes if route.name is not None and other.name == route.name)
+    alike = (other for other in table.routes if other.asked == route.asked)
+    return next(named, None) or next(alike, None)

@@ -1,8 +1,12 @@
 """The guard: holds every update of traffic to abtest:guardrails, from within the engine, by whatever way it comes.
 
-Its hooks run before the engine creates a target group, and before it creates or updates the listener or a rule that
-forwards, in previews too; and after it has registered a target. What is deployed is read from AWS at that moment, and
-compared by the names of rules and variants in their tags.
+Its hooks run before the engine creates a target group, and before it creates or updates the listener or a rule, in
+previews too; and after it has registered a target. The deployed state is read from AWS at that moment, and judged by
+abtest/rollout/judgement.py. No hook runs before the engine deletes a rule: the listener, or the rule that is the main
+split, has the number of rules in a tag, so that an update that only deletes rules is an update of it.
+
+The hooks are registered without abtest:guardrails too, since the deployed ones hold for the update that removes them.
+While the guardrails are suspended, a hook only compares the end of the suspension with AWS's clock.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import signal
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -24,11 +29,11 @@ from abtest.experiment import Experiment, Source, try_load
 if TYPE_CHECKING:
     from abtest.rollout.alarms import Alarm
     from abtest.rollout.engine import Engine
-    from abtest.rollout.judgement import Gain
+    from abtest.rollout.exposure import Gain
     from abtest.rollout.live import Live
     from abtest.routing import RoutingTable
 
-__all__ = ["Guard", "GuardError", "guard"]
+__all__ = ["Guard", "GuardError"]
 
 #: How long a new target may take until it is healthy, unless its grace period is longer, and how often that is asked.
 HEALTHY_SECONDS, ASK_SECONDS = 300, 5
@@ -41,32 +46,23 @@ class GuardError(Exception):
     """An update that the guard refuses; the text says which guardrail, and what to do."""
 
 
-def guard(experiment: Experiment, source: Source) -> Guard | None:
-    """The hooks of one run of the program; None while the guardrails are suspended, and where there are none, unless a
-    variant is a service: ECS itself sets a limit to what one update can do.
-    """
-    rails = experiment.guardrails
-    if rails is None:
-        return Guard(experiment, source) if experiment.services else None
-    return None if rails.suspend is not None else Guard(experiment, source)
-
-
 class Guard:
     """The hooks of one run of the program. What they need is imported when one runs: most runs change no traffic."""
 
     def __init__(self, experiment: Experiment, source: Source) -> None:
         self._experiment, self._source = experiment, source
-        self._has_rails = experiment.guardrails is not None
+        rails = experiment.guardrails
+        self._suspension = rails.suspend if rails is not None else None
         self._verdict: asyncio.Task[tuple[Gain, ...]] | None = None
         self._made: set[str] = set()
 
     async def before_group(self, args: pulumi.ResourceHookArgs) -> None:
         """Before a target group: it may take the place of one that has clients. The listener would come too late, since
-        the new group would stand by then.
+        the new group would exist by then.
         """
         variant = args.name.removeprefix("abtest-")  # as abtest/stack/variant.py names it
         self._made.add(variant)
-        if self._has_rails or variant in self._experiment.services:
+        if self._suspension is None:
             with _told_alone():
                 await asyncio.to_thread(self._refuse_replacement, variant)
 
@@ -90,12 +86,12 @@ class Guard:
         finds it registered, and does not ask: a hook before the deletion could, but with one `pulumi destroy` wants
         --run-program.
         """
-        if args.new_outputs is not None and self._has_rails:
+        if args.new_outputs is not None and self._suspension is None:
             with _told_alone():
                 await asyncio.to_thread(self._wait_until_healthy, args.new_outputs)
 
     def _refuse_unchecked(self, found: Iterable[Gain]) -> None:
-        """Asked by each hook anew: the groups that something forwards to are made before it, others maybe later."""
+        """Checked by each hook again: the groups that something forwards to are made before it, others maybe later."""
         from abtest.rollout.judgement import unchecked
 
         _refuse(unchecked(found, self._made))
@@ -103,7 +99,7 @@ class Guard:
     # In a thread of their own, since boto3 waits ----------------------------------------------------------------------
 
     def _refuse_replacement(self, variant: str) -> None:
-        from abtest.rollout.judgement import replaced, unmovable
+        from abtest.rollout.judgement import rails_of, replaced, unmovable
         from abtest.rollout.live import main_listener
 
         outputs = self._outputs(f"whether another group of {variant} makes way for this one")
@@ -117,55 +113,80 @@ class Guard:
                 _refuse([unmovable(variant)])
             for balancer in balancers or ():
                 if listener := existing or main_listener(elbv2, balancer):
-                    _refuse(replaced(self._live(elbv2, listener), variant))
+                    live = self._live(elbv2, listener)
+                    if rails_of(self._experiment, live.rails):
+                        _refuse(replaced(live, variant))
 
     def _judge(self, args: pulumi.ResourceHookArgs) -> tuple[Gain, ...]:
         """What variants gain by this update, if it may be made."""
-        from abtest.rollout.judgement import Standing, cold, gains, problems
+        from abtest.rollout.exposure import gains, without_rules
+        from abtest.rollout.judgement import Standing, problems, rails_of, unannounced
         from abtest.rollout.live import health_of
+        from abtest.routing import RoutingTable, shares_of
 
+        experiment = self._experiment
+        if self._suspension is not None:
+            self._check_suspension(self._suspension.until)
+            return ()
         with self._client("elbv2") as elbv2:
             live = self._serving(elbv2, args)
-            if live is None:  # the first deployment has nobody to hurt
-                for warning in cold(self._experiment):
-                    pulumi.log.warn(warning)
+            if live is None:
+                _refuse(unannounced(experiment))
                 return ()
+            wanted = without_rules(RoutingTable.from_experiment(experiment), experiment.override_priorities.values())
+            host = experiment.dns.name if experiment.dns else None
+            found = gains(without_rules(live.whole, live.overrides), live.with_others(wanted), host)
             standing = Standing(
-                table=live.table,
+                split=shares_of(live.weights),
                 known=live.groups,
                 held=live.held,
                 control=live.control,
+                rails=live.rails,
                 healthy=lambda name: health_of(elbv2, live.groups[name]).healthy,
                 alarms=lambda: self._alarms(live),
                 stack=self._source.stack,
             )
-            _refuse(problems(self._experiment, standing))
-        if not self._has_rails:
+            _refuse(problems(experiment, standing, found))
+        if rails_of(experiment, live.rails) is None:
             return ()
         for warning in self._undrained(live.table):
             pulumi.log.warn(warning)
-        return gains(live.table, self._experiment)
+        return found
+
+    def _check_suspension(self, until: str) -> None:
+        """The clock of this machine, which the config was checked by, may be wrong."""
+        from abtest.experiment.checks.guardrails import suspension_problem
+        from abtest.rollout.session import aws_time
+
+        with self._client("elbv2") as elbv2:
+            now = aws_time(elbv2.describe_load_balancers(PageSize=1))
+        if now is not None and (problem := suspension_problem(until, now)):
+            raise GuardError(f"abtest:guardrails.suspend.until: by AWS's clock {problem}")
 
     def _serving(self, elbv2: Any, args: pulumi.ResourceHookArgs) -> Live | None:
-        """What serves the clients of today, be it on a listener that this update leaves; None where nothing does."""
+        """The deployed rules that this update changes. They may be on another listener of the same load balancer; None
+        if none are deployed.
+        """
         from abtest.rollout.judgement import ELSEWHERE, taken
 
-        arn = _listener_arn(elbv2, args)
+        arn, here = _listener_arn(elbv2, args), None
         if arn is not None:
-            live = self._live(elbv2, arn)
-            _refuse(taken(live, self._experiment))
-            if live.is_begun:
-                return live
+            here = self._live(elbv2, arn)
+            _refuse(taken(here, self._experiment))
+            if here.is_begun:
+                return here
         outputs = self._outputs("what is deployed")
         if "load_balancer_arn" not in outputs:
             return None
         if outputs["load_balancer_arn"] != _load_balancer_arn(args, arn):
             _refuse([ELSEWHERE])
         before = outputs.get("listener_arn")
-        if arn is None or before in {None, arn}:  # somebody took it away
+        if here is None or before in {None, arn}:  # it was deleted outside of this program
             return None
-        live = self._live(elbv2, before)
-        return live if live.is_begun else None
+        there = self._live(elbv2, before)
+        # Another listener has other clients, which no variant answers yet; of its own, the old clients follow to it.
+        moved = replace(there, table=here.table, others=here.others) if self._experiment.listener.arn else there
+        return moved if there.is_begun else None
 
     def _live(self, elbv2: Any, listener_arn: str) -> Live:
         from abtest.rollout.live import read_live
@@ -192,8 +213,8 @@ class Guard:
                 continue
             if until > now:
                 yield (
-                    f"{found}, where clients may be stuck to it until {until:%Y-%m-%d %H:%M} UTC: these are chosen "
-                    f"anew at once. To let them stay, keep {found.variant} in it at weight 0 until then"
+                    f"{found}, where clients may be stuck to it until {until:%Y-%m-%d %H:%M} UTC: they are reassigned "
+                    f"at once. To let them stay, keep {found.variant} in it at weight 0 until then"
                 )
 
     def _history(self) -> Iterator[tuple[datetime, RoutingTable]]:
@@ -205,6 +226,8 @@ class Guard:
                 yield update.ended, RoutingTable.from_experiment(try_load(update.source(self._source))[0])
 
     def _wait_until_healthy(self, made: Mapping[str, Any]) -> None:
+        if not self._is_guarded:
+            return
         group = made["targetGroupArn"] if "targetGroupArn" in made else made["targetGroupArns"][0]
         seconds = max(HEALTHY_SECONDS, int(made.get("healthCheckGracePeriod", 0)))
         deadline = time.monotonic() + seconds
@@ -215,12 +238,23 @@ class Guard:
                 if time.monotonic() > deadline:
                     raise GuardError(
                         f"after {seconds // 60} minutes {waiting[0]}; nothing that it replaces was taken away yet. The "
-                        "next update does that without waiting again: mend it first"
+                        "next update does that without waiting again: fix it first"
                     )
                 time.sleep(ASK_SECONDS)
 
+    @cached_property
+    def _is_guarded(self) -> bool:
+        """Whether there are guardrails in the config, or deployed ones that this update removes."""
+        if self._experiment.guardrails is not None:
+            return True
+        listener = self._outputs("whether guardrails are deployed").get("listener_arn")
+        if listener is None:
+            return False
+        with self._client("elbv2") as elbv2:
+            return self._live(elbv2, listener).rails is not None
+
     def _unready(self, elbv2: Any, group: str, made: Mapping[str, Any]) -> list[str]:
-        """What is not healthy yet, asked anew each time: AWS may replace an instance of an Auto Scaling group."""
+        """What is not healthy yet, asked again each time: AWS may replace an instance of an Auto Scaling group."""
         from abtest.rollout.live import is_healthy
 
         targets = self._targets(made)
@@ -252,7 +286,7 @@ class Guard:
             with client(self._source, service) as made:
                 yield made
         except AwsError as error:
-            raise GuardError(f"the guard cannot see what is deployed, so it lets nothing through: {error}") from error
+            raise GuardError(f"the guard cannot read the deployed state, so the update is blocked: {error}") from error
 
     def _outputs(self, what: str) -> Mapping[str, Any]:
         """The stack's exports; ``what`` the guard could not tell without them."""

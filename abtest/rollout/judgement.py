@@ -1,141 +1,135 @@
-"""Whether an update of traffic may be made: pure, by routes and variants, in points of share of new clients."""
+"""Whether an update of traffic may be made: pure.
+
+The deployed table is compared with the wanted table over the requests themselves (abtest/rollout/exposure.py), and each
+limit holds for each kind of request. A limit is the stricter one of the deployed listener, which has its own in a tag,
+and of the new config: so an update that loosens a limit is still judged by it, and to loosen takes an update by itself.
+The same holds for the control, whose gains have no limit: it is the deployed one, and another variant becomes it only
+with half of the deployed main split.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from abtest.command import command
 from abtest.experiment import Experiment
+from abtest.experiment.types import Guardrails
 from abtest.rollout.alarms import Alarm
+from abtest.rollout.exposure import Gain
 from abtest.rollout.live import Live
-from abtest.routing import Route, RoutingTable, percent
-from abtest.routing.inclusion import includes
+from abtest.routing import RoutingTable, percent
 
 __all__ = [
     "ELSEWHERE",
-    "Gain",
     "Standing",
-    "called",
-    "cold",
-    "gains",
+    "loosened",
     "problems",
+    "rails_of",
     "replaced",
-    "same_route",
     "taken",
+    "unannounced",
     "unchecked",
     "unmovable",
-    "unstarted",
 ]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Gain:
-    """A variant that gets more of a route's new clients than before."""
-
-    route: str
-    variant: str
-    before: Fraction
-    after: Fraction
-    is_split: bool
-
-    @property
-    def points(self) -> Fraction:
-        return (self.after - self.before) * 100
-
-    def __str__(self) -> str:
-        return f"{self.variant} would go from {percent(self.before)} to {percent(self.after)} on {self.route}"
+HALF = Fraction(1, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """What is deployed: the rules, the variants that some rule forwards to, and what the listener's tags say of them.
+    """What is deployed: the shares of the main split, the variants that some rule forwards to, and what the listener's
+    tags say of them and of the guardrails.
 
-    ``healthy`` tells how many targets of a variant in ``known`` are healthy, ``alarms`` what looks at those variants.
+    ``healthy`` counts the healthy targets of a variant in ``known``, ``alarms`` reads the alarms of those variants.
     ``stack`` is the stack's name.
     """
 
-    table: RoutingTable
+    split: Mapping[str, Fraction]
     known: Collection[str]
     held: Collection[str]
     control: str | None
+    rails: Guardrails | None
     healthy: Callable[[str], int]
     alarms: Callable[[], Collection[Alarm]]
     stack: str
 
 
-def gains(before: RoutingTable, experiment: Experiment) -> tuple[Gain, ...]:
-    """Every gain, by what the requests of a route got before."""
-    after = RoutingTable.from_experiment(experiment)
-    forced = experiment.override_priorities.values()
-    return tuple(
-        Gain(route=words, variant=name, before=was.get(name, Fraction(0)), after=share, is_split=route.is_split)
-        for route in after.routes
-        if route.action.kind == "forward" and route.priority not in forced
-        for words, was in [_earlier(before, route)]
-        for name, share in route.action.shares.items()
-        if share > was.get(name, 0)
-    )
-
-
-def _earlier(before: RoutingTable, route: Route) -> tuple[str, Mapping[str, Fraction]]:
-    """How to call a route, and the shares of its past: those of the same route, or where there was none, of the main
-    split. Of a route that asks for more now, some requests had the one and some the other: the smaller counts.
-    """
-    was, split = same_route(before, route), before.split.action.shares
-    if was is None:
-        return called(route), split
-    shares = was.action.shares
-    if was.asked == route.asked or includes(was.conditions, route.conditions):
-        return called(route), shares
-    smaller = {name: min(share, split.get(name, Fraction(0))) for name, share in shares.items()}
-    return f"{called(route)}, which asks for more than before", smaller
-
-
-def same_route(table: RoutingTable, route: Route) -> Route | None:
-    """The route of another table that has the name of this one, else the one that asks for the same."""
-    if route.is_split:
-        return table.split
-    named = (other for other in table.routes if route.name is not None and other.name == route.name)
-    alike = (other for other in table.routes if other.asked == route.asked)
-    return next(named, None) or next(alike, None)
-
-
-def called(route: Route) -> str:
-    """A route within a sentence."""
-    return "the main split" if route.is_split else f"rule {route.name}"
-
-
-def problems(experiment: Experiment, standing: Standing) -> Iterator[str]:
-    """Every guardrail that the update would break: variant, route, from and to, the rule broken, what to do. Without
-    guardrails, only what would send requests to a service before it has a task.
-    """
+def rails_of(experiment: Experiment, deployed: Guardrails | None) -> Guardrails | None:
+    """The limits that an update has to keep: the stricter of the deployed ones and the new ones."""
     rails = experiment.guardrails
+    return deployed if rails is None else rails.with_stricter(deployed)
+
+
+def problems(experiment: Experiment, standing: Standing, found: Iterable[Gain]) -> Iterator[str]:
+    """Every guardrail that these gains break: requests, from and to, the limit, the remedy. Without guardrails, only
+    what would send requests to a service before it has a task.
+    """
+    rails, by_variant = rails_of(experiment, standing.rails), _by_variant(found)
     if rails is None or not rails.require_healthy:
-        yield from unstarted(standing.table, experiment, standing.known)
+        yield from _unstarted(by_variant, experiment, standing.known)
     if rails is None:
         return
-    found, control = gains(standing.table, experiment), _free(experiment.control, standing)
-    for gain in found:
-        if gain.variant in {*experiment.held, *standing.held}:
-            yield f"{gain}, but it is held; {_lift(experiment, gain.variant)}"
-        elif gain.variant != control and gain.points > rails.max_step:
+    broken = [*_new_control(experiment, standing), *_broken(by_variant, experiment, standing, rails)]
+    yield from broken
+    if broken and rails != experiment.guardrails:
+        looser = loosened(rails, experiment.guardrails)
+        values = [f"{key} {was} → {now}" for key, (was, now) in looser.items()]
+        what = f"loosens the guardrails ({', '.join(values)})" if values else "removes abtest:guardrails"
+        yield f"this update also {what}, but the deployed limits hold for it: do that in an update of its own"
+
+
+def _broken(
+    by_variant: Mapping[str, Sequence[Gain]], experiment: Experiment, standing: Standing, rails: Guardrails
+) -> Iterator[str]:
+    control = _free(experiment.control, standing)
+    for name, (first, *more) in by_variant.items():
+        gain = next((gain for gain in (first, *more) if gain.points > rails.max_step), first)
+        if name in {*experiment.held, *standing.held}:
+            yield f"{first}, but {name} is held; {_lift(experiment, name)}"
+        elif name != control and gain.points > rails.max_step:
             yield (
-                f"{gain}, {float(gain.points):.4g} points at once; maxStep allows {rails.max_step}: "
+                f"{gain}: {float(gain.points):.4g} points of {name} at once; maxStep allows {rails.max_step}: "
                 f"go to {percent(gain.before + Fraction(rails.max_step, 100))} first"
-                + (_not_free(gain.variant, standing) if gain.variant == experiment.control else _ramp(gain, standing))
+                + (_not_free(name, standing) if name == experiment.control else _ramp(gain, standing))
             )
-    first_of_each = _first_of_each(found)
-    for gain in first_of_each.values() if rails.require_healthy else ():
-        yield from _unready(gain, 1 if gain.variant == control else rails.min_healthy, rails.min_healthy, standing)
+        if rails.require_healthy:
+            yield from _unready(first, 1 if name == control else rails.min_healthy, standing)
     # What the control gains is taken back from another, which must work at once.
-    judged = {name: gain for name, gain in first_of_each.items() if name != control}
+    judged = {name: first for name, (first, *_) in by_variant.items() if name != control}
     for alarm in standing.alarms() if rails.alarms and judged else ():
         if alarm.state == "ALARM" and alarm.variant in judged:
             yield (
-                f"{judged[alarm.variant]}, but its alarm {alarm.name} is in ALARM ({alarm.reason}); wait until "
-                "that is over, or mend what it tells of"
+                f"{judged[alarm.variant]}, but the alarm {alarm.name} of {alarm.variant} is in ALARM ({alarm.reason}); "
+                "wait until that is over, or fix its cause"
             )
+
+
+def _by_variant(found: Iterable[Gain]) -> Mapping[str, Sequence[Gain]]:
+    by_variant: dict[str, list[Gain]] = {}
+    for gain in found:
+        by_variant.setdefault(gain.variant, []).append(gain)
+    return by_variant
+
+
+def loosened(was: Guardrails | None, now: Guardrails | None) -> Mapping[str, tuple[str, str]]:
+    """The limits of one update that get looser, by key: the old and the new value. Empty if there are none any more."""
+    if now is None:
+        return {}
+    strict, new = (dict(part.split("=") for part in rails.tag.split()) for rails in (now.with_stricter(was), now))
+    return {key: (value, new[key]) for key, value in strict.items() if value != new[key]}
+
+
+def _new_control(experiment: Experiment, standing: Standing) -> Iterator[str]:
+    """Why a variant may not become the control: whatever a control gains, it gains at once."""
+    name, share = experiment.control, standing.split.get(experiment.control, Fraction(0))
+    if standing.control not in {None, name} and share < HALF:
+        yield (
+            f"abtest:control would change from {standing.control} to {name}, which has {percent(share)} of the "
+            f"deployed main split; a control gains share without a limit, so first shift {name} to 50 % or more, then "
+            "change abtest:control in a second update"
+        )
 
 
 def _free(control: str, standing: Standing) -> str | None:
@@ -143,8 +137,7 @@ def _free(control: str, standing: Standing) -> str | None:
     listener without the tag does not tell: there it has to have half of the main split.
     """
     if standing.control is None:
-        shares = standing.table.split.action.shares
-        return control if shares.get(control, Fraction(0)) >= Fraction(1, 2) else None
+        return control if standing.split.get(control, Fraction(0)) >= HALF else None
     return control if standing.control == control else None
 
 
@@ -155,8 +148,10 @@ def _not_free(control: str, standing: Standing) -> str:
 
 def _ramp(gain: Gain, standing: Standing) -> str:
     """The command that goes there step by step; a ramp moves the main split only."""
+    if not gain.is_of_split:
+        return ""
     to = percent(gain.after).removesuffix(" %")
-    return f", or step by step: abtest ramp {gain.variant} --to {to} --stack {standing.stack}" if gain.is_split else ""
+    return f", or step by step: {command(f'ramp {gain.variant} --to {to}', standing.stack)}"
 
 
 def _lift(experiment: Experiment, name: str) -> str:
@@ -169,16 +164,16 @@ def _lift(experiment: Experiment, name: str) -> str:
 
 
 def unchecked(found: Iterable[Gain], made: Collection[str]) -> Iterator[str]:
-    """Why variants may not gain share by an update that makes their target groups anew."""
-    for gain in found:
-        if gain.variant in made:
+    """Why variants may not gain share by an update that makes their target groups again."""
+    for name, (gain, *_) in _by_variant(found).items():
+        if name in made:
             yield (
-                f"{gain}, but the same update replaces its target group, and nobody has checked the new targets; leave "
-                "its share as it is in this update, then shift"
+                f"{gain}, but the same update replaces the target group of {name}, and no health check has seen the "
+                "new targets; leave its share as it is in this update, then shift"
             )
 
 
-def _unready(gain: Gain, needed: int, min_healthy: int, standing: Standing) -> Iterator[str]:
+def _unready(gain: Gain, needed: int, standing: Standing) -> Iterator[str]:
     name = gain.variant
     if name not in standing.known:
         yield _cold(gain)
@@ -186,31 +181,25 @@ def _unready(gain: Gain, needed: int, min_healthy: int, standing: Standing) -> I
     healthy = standing.healthy(name)
     if healthy < needed:
         yield (
-            f"{gain}, but it has {healthy} healthy target{'s' * (healthy != 1)} and minHealthy is {min_healthy}; "
-            "wait until they pass their health checks, or mend them"
+            f"{gain}, but {name} has {healthy} healthy target{'s' * (healthy != 1)} and needs {needed} (minHealthy); "
+            "wait until they pass their health checks, or fix them"
         )
-
-
-def _first_of_each(found: Iterable[Gain]) -> Mapping[str, Gain]:
-    """Variant -> where it gains first."""
-    first: dict[str, Gain] = {}
-    for gain in found:
-        first.setdefault(gain.variant, gain)
-    return first
 
 
 def _cold(gain: Gain) -> str:
     return (
-        f"{gain}, but no rule forwards to it yet, so the load balancer does not check its health; warm it first: "
-        f"pulumi config set --path 'abtest:weights.{gain.variant}' 0, pulumi up, then shift"
+        f"{gain}, but no rule forwards to {gain.variant} yet, so the load balancer does not check its health; warm it "
+        f"first: pulumi config set --path 'abtest:weights.{gain.variant}' 0, pulumi up, then shift"
     )
 
 
-def unstarted(before: RoutingTable, experiment: Experiment, known: Collection[str]) -> Iterator[str]:
+def _unstarted(
+    by_variant: Mapping[str, Sequence[Gain]], experiment: Experiment, known: Collection[str]
+) -> Iterator[str]:
     """Why services that no rule forwards to yet may not gain share: ECS starts tasks only behind a target group that a
     listener uses (ECS API CreateService), so the first requests would find none.
     """
-    for name, gain in _first_of_each(gains(before, experiment)).items():
+    for name, (gain, *_) in by_variant.items():
         if name in experiment.services and name not in known:
             yield _cold(gain)
 
@@ -219,21 +208,27 @@ def unmovable(name: str) -> str:
     """Why the target group of a service is not replaced, whatever its share."""
     return (
         f"the target group of {name} would be replaced, but the tasks of its service come to the new one only after "
-        "the load balancer has it, and until then nobody answers there; add a variant under another name at weight 0, "
+        "the load balancer has it, and until then requests get 503; add a variant under another name at weight 0, "
         "shift, then take this one out"
     )
 
 
-def cold(experiment: Experiment) -> Iterator[str]:
-    """What the first update on somebody else's listener does to the requests of services. On a load balancer of the
-    stack's own nobody sends any before the DNS record, which waits for the tasks.
+def unannounced(experiment: Experiment) -> Iterator[str]:
+    """Why the first update on an existing listener may not give variants a share of its live requests: a target is
+    health-checked only once a rule forwards to it. On a load balancer of the stack's own there are no clients yet.
     """
-    for name in experiment.variants if experiment.listener.arn else ():
-        if experiment.variants[name].targets.ecs is not None and experiment.state(name) == "live":
+    if experiment.listener.arn is None:
+        return
+    judged = experiment.variants.keys() if experiment.guardrails else experiment.services.keys()
+    for route in RoutingTable.from_experiment(experiment).routes:
+        names = sorted(name for name, share in route.action.shares.items() if share and name in judged)
+        if names and not any(condition.kind in {"header", "query"} for condition in route.conditions):
+            where = "abtest:listener.split.when" if route.is_split else f"abtest:rules.{route.name}.when"
             yield (
-                f"{name} is a Fargate service, whose tasks start once the listener forwards to it: until they run, its "
-                "requests get 503. Let abtest:listener.split.when ask for what nobody sends yet (a header), and take "
-                "that out when the tasks are healthy"
+                f"{route.called} would send live requests of that listener to {' and '.join(names)} at once, and "
+                "targets are health-checked only once a rule forwards to them. Take two steps: first let "
+                f"{where} require a header or a query that no client sends yet, such as header: "
+                "{X-Canary: [yes]}; when the targets are healthy (abtest status), remove that in a second update"
             )
 
 
@@ -245,11 +240,11 @@ ELSEWHERE = (
 
 
 def taken(live: Live, experiment: Experiment) -> Iterator[str]:
-    """The priorities that are somebody else's on a listener that is shared: AWS would refuse them in the middle."""
+    """The priorities that rules of other owners have on an existing listener: AWS would refuse them in the middle."""
     wanted = {route.priority for route in RoutingTable.from_experiment(experiment).routes}
     for route in live.others:
         if route.priority in wanted:
-            yield f"priority {route.priority} is taken on that listener by a rule of somebody else; take another one"
+            yield f"priority {route.priority} is taken on that listener by a rule of another owner; take another one"
 
 
 def replaced(live: Live, name: str) -> Iterator[str]:
@@ -258,6 +253,6 @@ def replaced(live: Live, name: str) -> Iterator[str]:
     most = max(routes, key=lambda route: route.action.shares.get(name, 0))
     if share := most.action.shares.get(name):
         yield (
-            f"{name} has {percent(share)} of clients on {called(most)}, and its target group would be replaced by one "
-            "whose targets nobody has checked; add a variant instead, warm it, shift, then take this one out"
+            f"{name} has {percent(share)} of clients on {most.called}, and its target group would be replaced by one "
+            "whose targets no health check has seen; add a variant instead, warm it, shift, then take this one out"
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from abtest.experiment import Experiment
+from abtest.experiment.types import Guardrails
 from abtest.rollout.hidden import hide
 from abtest.rollout.session import AwsError
 from abtest.routing import Route, RoutingTable
@@ -16,7 +17,7 @@ __all__ = ["Health", "Live", "health_of", "is_healthy", "load_balancer_of", "mai
 
 # As abtest/stack/tags.py writes them.
 EXPERIMENT, VARIANT, RULE = "abtest:experiment", "abtest:variant", "abtest:rule"
-CONTROL, HELD = "abtest:control", "abtest:held"
+CONTROL, HELD, GUARDRAILS = "abtest:control", "abtest:held", "abtest:guardrails"
 STACK = "abtest:stack"
 
 
@@ -27,8 +28,8 @@ class Live:
     and there is no ``load_balancer`` (``app/NAME/ID``): how that one does is not this stack's affair.
 
     ``overrides`` are the priorities of the rules that force a variant. ``groups`` are the target groups that some rule
-    forwards to, by variant, ``weights`` those of the main split. ``held`` and ``control`` are what the tags say of the
-    listener, or of the rule that is the split.
+    forwards to, by variant, ``weights`` those of the main split. ``held``, ``control`` and ``rails`` are what the tags
+    say of the listener, or of the rule that is the split.
     """
 
     listener_arn: str
@@ -38,6 +39,7 @@ class Live:
     held: frozenset[str]
     weights: Mapping[str, int] = field(default_factory=dict)
     control: str | None = None
+    rails: Guardrails | None = None
     others: tuple[Route, ...] = ()
     is_begun: bool = True
     load_balancer: str | None = None
@@ -54,8 +56,14 @@ class Live:
     @property
     def whole(self) -> RoutingTable:
         """All rules of the listener, whosever they are."""
-        *rules, default = self.table.routes
-        return replace(self.table, routes=(*sorted([*rules, *self.others], key=lambda r: r.priority or 0), default))
+        return self.with_others(self.table)
+
+    def with_others(self, table: RoutingTable) -> RoutingTable:
+        """A table of this stack as it is on this listener: among the rules of others, and with its default action."""
+        *rules, default = table.routes
+        if not default.is_split:
+            default = self.table.routes[-1]
+        return replace(table, routes=(*sorted([*rules, *self.others], key=lambda r: r.priority or 0), default))
 
 
 def read_live(elbv2: Any, experiment: Experiment, listener_arn: str | None = None, stack: str = "") -> Live:
@@ -91,6 +99,7 @@ def read_live(elbv2: Any, experiment: Experiment, listener_arn: str | None = Non
         weights=_weights(own, split, variants),
         held=frozenset(of_split.get(HELD, "").split()),
         control=of_split.get(CONTROL),
+        rails=Guardrails.of_tag(of_split[GUARDRAILS]) if GUARDRAILS in of_split else None,
     )
 
 

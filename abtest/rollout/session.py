@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from abtest.experiment import Source
 from abtest.experiment.engine_text import decoded
 from abtest.experiment.types import SECRET
 
-__all__ = ["AwsError", "client"]
+__all__ = ["AwsError", "aws_time", "client"]
 
 
 class AwsError(Exception):
@@ -42,6 +44,15 @@ def client(source: Source, service: str) -> Iterator[Any]:
         raise AwsError(_remedy(whose, type(error).__name__, str(error))) from error
     except KeyError as error:  # of botocore's parser, where the answer is none of AWS's
         raise AwsError(f"what answers for {service} is not AWS: no {error} in it; is there a proxy?") from error
+
+
+def aws_time(response: Mapping[str, Any]) -> datetime | None:
+    """When AWS answered, by its own clock; None if the answer does not say."""
+    text = response["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
+    try:
+        return parsedate_to_datetime(text) if text else None
+    except ValueError:
+        return None
 
 
 def _session(source: Source) -> Any:

@@ -26,7 +26,9 @@ __all__ = [
     "is_known",
     "is_opaque",
     "is_possible",
+    "quotient",
     "remaining",
+    "without_implied",
 ]
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -80,6 +82,15 @@ def _follows(asked: Condition, given: Condition, budget: int) -> bool:
     if asked.kind == "source-ip":
         return not remaining(given, [asked])
     return not is_opaque(asked) and not is_opaque(given) and escape(given, [asked], budget) is None
+
+
+def without_implied(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
+    """The conditions without those that follow from another one."""
+    found: list[Condition] = []
+    for condition in conditions:
+        if not includes([condition], found):
+            found = [other for other in found if not includes([other], [condition])] + [condition]
+    return tuple(found)
 
 
 def is_known(condition: Condition) -> bool:
@@ -158,6 +169,21 @@ def _after(words: Iterable[Word], char: str) -> Iterator[Word]:
             if piece == "?" or piece[-1] == char:
                 yield word[n + 1 :]
             break
+
+
+def quotient(before: str, pattern: str, after: str, kind: str) -> tuple[str, ...]:
+    """The patterns of the texts that, between ``before`` and ``after``, meet a pattern: of hosts or paths."""
+    if kind == "host":
+        before, pattern, after = before.lower(), pattern.lower(), after.lower()
+    words = _behind_text([tuple(pattern)], before)
+    ends = _behind_text([word[::-1] for word in words], after[::-1])
+    return tuple("".join(word[::-1]) for word in ends)
+
+
+def _behind_text(words: Iterable[Word], text: str) -> Iterable[Word]:
+    for char in text:
+        words = dict.fromkeys(_after(words, char))
+    return words
 
 
 def _may_end(words: Iterable[Word]) -> bool:

@@ -124,6 +124,13 @@ class Route:
         return self.name or ("main split" if self.is_split and self.priority is not None else "")
 
     @property
+    def called(self) -> str:
+        """Its name within a sentence."""
+        if self.is_split:
+            return "the main split"
+        return "no rule" if self.priority is None else f"rule {self.name or self.label}"
+
+    @property
     def asked(self) -> frozenset[Hashable]:
         """What it asks for, whatever it is called, and however its conditions are written and ordered."""
         return frozenset(condition.normal for condition in self.conditions)

@@ -19,7 +19,7 @@ class Hooks(Protocol):
         """Before a target group is created, be it in place of another; in previews too."""
 
     def before_forward(self, args: pulumi.ResourceHookArgs) -> Awaitable[None]:
-        """Before the listener, or a rule that forwards, is created or updated; in previews too."""
+        """Before the listener or a rule is created or updated; in previews too."""
 
     def after_attach(self, args: pulumi.ResourceHookArgs) -> Awaitable[None]:
         """After a target is registered, or an Auto Scaling group that registers its own is made."""
@@ -33,7 +33,7 @@ class OfVariants(NamedTuple):
 
 
 def bindings(hooks: Hooks | None) -> tuple[OfVariants, Binding]:
-    """For variants, and for what forwards to them."""
+    """For variants, and for the listener and its rules."""
     if hooks is None:
         return OfVariants(), None
     in_previews = pulumi.ResourceHookOptions(on_dry_run=True)

@@ -28,7 +28,7 @@ NAME = "abtest"
 
 def build(experiment: Experiment, surroundings: Surroundings, hooks: Hooks | None = None) -> Mapping[str, Any]:
     """Register every resource. Returns the stack's exports by name."""
-    of_variants, forwarded = bindings(hooks)
+    of_variants, of_rules = bindings(hooks)
     listener = surroundings.listener
     exports: dict[str, Any] = {}
     network = None
@@ -44,7 +44,7 @@ def build(experiment: Experiment, surroundings: Surroundings, hooks: Hooks | Non
     if bucket is not None:
         exports["access_logs_bucket"] = bucket
     variants = {name: Variant(name, experiment, surroundings, network, of_variants) for name in experiment.variants}
-    routing = Routing(NAME, experiment, place, variants, forwarded)
+    routing = Routing(NAME, experiment, place, variants, of_rules)
     scaled = {name: v.autoscaling_group for name, v in variants.items() if v.autoscaling_group is not None}
     if scaled:
         from abtest.stack.autoscaling import scale_by_requests

@@ -55,11 +55,11 @@ class Routing(pulumi.ComponentResource):
         experiment: Experiment,
         place: Own | FoundListener,
         variants: Mapping[str, Variant],
-        forwarded: Binding = None,
+        hooks: Binding = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(TYPE, name, None, opts)
-        self._experiment, self._variants, self._forwarded = experiment, variants, forwarded
+        self._experiment, self._variants, self._hooks = experiment, variants, hooks
         self._arns = {variant: component.target_group.arn for variant, component in variants.items()}
         # Somebody else's listener has other rules too: a tag says which are this stack's.
         self._stack = None if isinstance(place, Own) else f"{pulumi.get_project()}/{pulumi.get_stack()}"
@@ -84,13 +84,12 @@ class Routing(pulumi.ComponentResource):
         """What is there once everything routes."""
         return [self.split, *self.certificates, *self.rules]
 
-    def _after(self, weights: Iterable[str], *more: pulumi.Resource) -> pulumi.ResourceOptions:
+    def _after(self, weights: Iterable[str], *more: pulumi.Resource, hooks: Binding = None) -> pulumi.ResourceOptions:
         """Options of what forwards: it comes after every target of the groups that it names (which come after the way
         to them is open), and goes before them.
         """
         variants = [self._variants[name] for name in weights]
         targets = [each for variant in variants for each in variant.attachments]
-        hooks = self._forwarded if variants else None
         return pulumi.ResourceOptions(parent=self, depends_on=[*targets, *more], hooks=hooks)
 
     def _split(self) -> lb.ListenerRuleActionArgsDict:
@@ -107,9 +106,8 @@ class Routing(pulumi.ComponentResource):
             ssl_policy=listener.policy,
             default_actions=[self._split()],
             **_header_inputs(listener.response_headers),
-            # Also written here: the control and what is held, so that no other stack file can say otherwise.
-            tags=tags_of(experiment, control=experiment.control, held=experiment.held),
-            opts=self._after(experiment.weights, *place.ways),
+            tags=tags_of(experiment, is_split=True),
+            opts=self._after(experiment.weights, *place.ways, hooks=self._hooks),
         )
 
     def _certificate(self, arn: str) -> aws.lb.ListenerCertificate:
@@ -141,7 +139,7 @@ class Routing(pulumi.ComponentResource):
         experiment, split = self._experiment, self._experiment.listener.split
         if split is None:
             raise ValueError("an existing listener without a split")  # the config is checked
-        tags = tags_of(experiment, control=experiment.control, held=experiment.held, stack=self._stack)
+        tags = tags_of(experiment, is_split=True, stack=self._stack)
         return self._listener_rule(split.priority, conditions(split.when), self._split(), experiment.weights, tags)
 
     def _rule(self, name: str, rule: Rule) -> aws.lb.ListenerRule:
@@ -175,7 +173,7 @@ class Routing(pulumi.ComponentResource):
             conditions=when,
             actions=[action],
             tags=tags,
-            opts=self._after(weights),
+            opts=self._after(weights, hooks=self._hooks),
         )
 
     def _override(self, name: str, override: Override) -> list[aws.lb.ListenerRule]:

@@ -77,7 +77,7 @@ def test_file_only_warns_of_a_step_that_the_guard_would_refuse(stand: Stand, cap
     ran = run_here(capsys, "shift", "b=50", "--file-only")
     assert ran.code == 0
     assert (
-        "warning: the update would be refused: b would go from 10 % to 50 % on the main split, 40 points at once; "
+        "warning: the update would be refused: b would go from 10 % to 50 % on the main split: 40 points of b at once; "
         "maxStep allows 25: go to 35 % first, or step by step: abtest ramp b --to 50 --stack dev\n"
     ) in ran.out
     assert "{a: 50, b: 50}" in stand.path.read_text()

@@ -56,7 +56,7 @@ def test_a_split_on_an_existing_listener_goes_up_moves_and_goes_down(fresh: Engi
     assert fresh.up().succeeded().writes == []
 
     refused = fresh.up(existing(arn, weights={"a": 40, "b": 60}))
-    assert "b would go from 10 % to 60 % on the main split, 50 points at once" in refused.output
+    assert "b would go from 10 % to 60 % on the main split: 50 points of b at once" in refused.output
     assert refused.writes == []
 
     fresh.write(existing(arn))

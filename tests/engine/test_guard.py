@@ -36,7 +36,9 @@ def test_the_first_deployment_is_exempt(fresh: Engine) -> None:
 
 def test_a_step_that_is_too_large_is_refused_in_preview_and_up(guarded: Engine) -> None:
     config = changed(GUARDED, weights={"a": 50, "b": 50})
-    words = "b would go from 10 % to 50 % on the main split, 40 points at once; maxStep allows 25: go to 35 % first"
+    words = (
+        "b would go from 10 % to 50 % on the main split: 40 points of b at once; maxStep allows 25: go to 35 % first"
+    )
     words += ", or step by step: abtest ramp b --to 50 --stack dev"
     refused(guarded.preview(config), words)
     refused(guarded.up(config), words)

@@ -22,7 +22,7 @@ from abtest.rollout.diff.updates import Updates
 from abtest.rollout.diff.version import Version
 from abtest.rollout.drift import drift
 from abtest.rollout.guard import Guard, GuardError
-from abtest.rollout.judgement import cold
+from abtest.rollout.judgement import unannounced
 from abtest.rollout.live import Live, read_live
 from abtest.rollout.move import besides, deployed_weights
 from abtest.rollout.rollback import Rollback
@@ -154,7 +154,7 @@ def change(folder: Path, before: str, after: str, stack: str = "test") -> None:
 @pytest.mark.usefixtures("elbv2", "quiet")
 def test_the_guard_holds_for_the_split_from_the_first_update(folder: Path) -> None:
     change(folder, "a: 90, b: 10", "a: 65, b: 35")
-    with pytest.raises(GuardError, match=r"b would go from 10 % to 60 % on the main split, 50 points at once"):
+    with pytest.raises(GuardError, match=r"b would go from 10 % to 60 % on the main split: 50 points of b at once"):
         change(folder, "a: 90, b: 10", "a: 40, b: 60")
 
 
@@ -174,19 +174,46 @@ def test_another_name_of_the_experiment_frees_nothing(folder: Path) -> None:
         change(folder, "weights: {a: 90, b: 10}", renamed)
 
 
+CANARY = ELSEWHERE.replace(
+    "when: {host: [ranker.example.com]", "when: {header: {X-Canary: [yes]}, host: [ranker.example.com]"
+)
+
+
 @pytest.mark.usefixtures("elbv2", "quiet", "exports")
-def test_the_update_that_makes_the_split_is_exempt(folder: Path) -> None:
-    change(folder, STACK, ELSEWHERE, stack="new")
+def test_the_first_update_gives_no_share_of_live_requests(folder: Path) -> None:
+    with pytest.raises(GuardError) as caught:
+        change(folder, STACK, ELSEWHERE, stack="new")
+    rule, split = str(caught.value).splitlines()[1:]
+    assert rule.startswith("- rule to-b would send live requests of that listener to b at once")
+    assert split == (
+        "- the main split would send live requests of that listener to a and b at once, and targets are health-checked "
+        "only once a rule forwards to them. Take two steps: first let abtest:listener.split.when require a header or a "
+        "query that no client sends yet, such as header: {X-Canary: [yes]}; when the targets are healthy (abtest status), "
+        "remove that in a second update"
+    )
+    change(folder, STACK, CANARY, stack="new")
 
 
 @pytest.mark.usefixtures("elbv2", "quiet")
-def test_a_priority_of_somebody_else_is_told_before_aws_refuses_it(folder: Path) -> None:
-    with pytest.raises(GuardError, match="priority 50 is taken on that listener by a rule of somebody else"):
+def test_a_split_that_asks_for_less_is_a_gain_from_the_requests_of_others(folder: Path) -> None:
+    """What the listener's own default action answers is 0 of each variant."""
+    wider = STACK.replace("priority: 200, when: {host: [ranker.example.com]}", 'priority: 200, when: {path: ["/*"]}')
+    change(folder, STACK, wider)
+    with pytest.raises(
+        GuardError, match=r"would go from respond 404 \(rule 300\) to a 60 %, b 40 % \(the main split\)"
+    ) as caught:
+        change(folder, STACK, wider.replace("a: 90, b: 10", "a: 60, b: 40"))
+    assert "40 points of b at once" in str(caught.value)
+
+
+@pytest.mark.usefixtures("elbv2", "quiet")
+def test_a_priority_of_another_owner_is_refused_before_aws_does(folder: Path) -> None:
+    with pytest.raises(GuardError, match="priority 50 is taken on that listener by a rule of another owner"):
         change(folder, "priority: 200", "priority: 50")
 
 
 @pytest.mark.usefixtures("quiet")
-def test_a_split_that_goes_to_another_listener_is_held_against_its_past(
+def test_a_split_that_goes_to_another_listener_starts_from_nothing_there(
     folder: Path, elbv2: Any, exports: dict[str, str]
 ) -> None:
     other = elbv2.create_listener(
@@ -194,9 +221,12 @@ def test_a_split_that_goes_to_another_listener_is_held_against_its_past(
         DefaultActions=[{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}],
     )["Listeners"][0]["ListenerArn"]  # fmt: skip
     exports |= {"load_balancer_arn": BALANCER, "listener_arn": LISTENER}
-    moved = STACK.replace(LISTENER, other)
+    *_, pin = STACK.splitlines(keepends=True)
+    moved = STACK.replace(LISTENER, other).replace(f"  abtest:rules:\n{pin}", "")
     change(folder, STACK, moved)
-    with pytest.raises(GuardError, match=r"b would go from 10 % to 100 % on the main split"):
+    with pytest.raises(
+        GuardError, match=r"requests with host ranker.example.com would go from respond 404 \(no rule\) to"
+    ):
         change(folder, STACK, moved.replace("a: 90, b: 10", "a: 0, b: 1"))
     elbv2.delete_listener(ListenerArn=other)
 
@@ -211,14 +241,15 @@ def test_another_load_balancer_is_refused(folder: Path, exports: dict[str, str])
         change(folder, STACK, ELSEWHERE, stack="new")
 
 
-def test_where_a_first_update_takes_requests_that_services_cannot_answer_yet_it_is_told(folder: Path) -> None:
+def test_without_guardrails_the_first_update_starts_only_services_without_clients(folder: Path) -> None:
     ecs = "ecs: {image: model:1, cpu: 256, memory: 512, publicIp: true}"
-    served, _ = of(
-        STACK.replace("b: {port: 8080, targets: {external: ip}}", f"b: {{port: 8080, targets: {{{ecs}}}}}"), folder
-    )
-    (words,) = cold(served)
-    assert words.startswith("b is a Fargate service, whose tasks start once the listener forwards to it")
-    assert list(cold(of(STACK, folder)[0])) == []
+    bare = STACK.replace("  abtest:guardrails: {requireHealthy: false, alarms: false}\n", "")
+    served = bare.replace("b: {port: 8080, targets: {external: ip}}", f"b: {{port: 8080, targets: {{{ecs}}}}}")
+    assert [words.partition(" at once")[0] for words in unannounced(of(served, folder)[0])] == [
+        "rule to-b would send live requests of that listener to b",
+        "the main split would send live requests of that listener to b",
+    ]
+    assert list(unannounced(of(bare, folder)[0])) == []
 
 
 def test_a_rollback_touches_the_splits_rule_alone(folder: Path, elbv2: Any) -> None:

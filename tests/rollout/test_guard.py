@@ -6,7 +6,9 @@ import asyncio
 import shutil
 import signal
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +23,7 @@ from abtest.rollout import guard, session
 from abtest.rollout.engine import EngineError, Update
 from abtest.rollout.guard import Guard, GuardError
 from abtest.rollout.live import read_live
-from tests.configs import ROOT, SERVICE, VARIANT, config, experiment, source, write_stack
+from tests.configs import ROOT, config, experiment, source, write_stack
 from tests.rollout.standing import standing
 
 STACK = """\
@@ -50,25 +52,6 @@ def guarded(**changes: Any) -> Guard:
     return Guard(experiment(keys), source(keys))
 
 
-# When it is on --------------------------------------------------------------------------------------------------------
-
-
-def test_there_are_hooks_only_while_there_are_guardrails() -> None:
-    until = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
-    suspended = {"suspend": {"reason": "a is broken", "until": until}}
-    for rails, expected in (({}, True), (None, False), (suspended, False)):
-        keys = config(guardrails=rails)
-        assert isinstance(guard.guard(experiment(keys), source(keys)), Guard) == expected
-
-
-def test_what_ecs_demands_is_held_without_guardrails_too_but_not_while_they_are_suspended() -> None:
-    until = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
-    suspended = {"suspend": {"reason": "a is broken", "until": until}}
-    for rails, expected in (({}, True), (None, True), (suspended, False)):
-        keys = config(guardrails=rails, variants={"a": VARIANT, "b": SERVICE})
-        assert isinstance(guard.guard(experiment(keys), source(keys)), Guard) == expected
-
-
 # A deployed stack -----------------------------------------------------------------------------------------------------
 
 
@@ -79,7 +62,7 @@ class Deployed:
         self._file = file
         self._file.write_text(STACK)
         live = read_live(elbv2, try_load(Source.from_file(*stack_file(str(file))))[0])
-        self._listener, self.groups = live.listener_arn, live.groups
+        self._elbv2, self._listener, self.groups = elbv2, live.listener_arn, live.groups
         self.history: list[Update] | EngineError = []
         self.exports: Mapping[str, Any] | EngineError = {"target_group_arns": self.groups}
 
@@ -88,6 +71,14 @@ class Deployed:
         self._file.write_text(STACK.replace(before, after))
         found = Source.from_file(*stack_file(str(self._file)))
         return Guard(try_load(found)[0], found)
+
+    @contextmanager
+    def without_guardrails(self) -> Iterator[None]:
+        """While the deployed listener has no guardrails in its tags."""
+        tags = self._elbv2.describe_tags(ResourceArns=[self._listener])["TagDescriptions"][0]["Tags"]
+        self._elbv2.remove_tags(ResourceArns=[self._listener], TagKeys=["abtest:guardrails"])
+        yield
+        self._elbv2.add_tags(ResourceArns=[self._listener], Tags=tags)
 
     def change(self, before: str, after: str) -> None:
         """Run the hook of the listener."""
@@ -168,7 +159,7 @@ def test_a_gain_is_refused_while_an_alarm_of_the_variant_is_on(deployed: Deploye
         Dimensions=[{"Name": "TargetGroup", "Value": deployed.groups["b"].rpartition(":")[2]}],
     )  # fmt: skip
     cloudwatch.set_alarm_state(AlarmName="b-fails", StateValue="ALARM", StateReason="5 was over 1")
-    with pytest.raises(GuardError, match=r"but its alarm b-fails is in ALARM \(5 was over 1\)"):
+    with pytest.raises(GuardError, match=r"but the alarm b-fails of b is in ALARM \(5 was over 1\)"):
         deployed.change("b: 10", "b: 20")
     cloudwatch.delete_alarms(AlarmNames=["b-fails"])
     cloudwatch.close()
@@ -212,20 +203,32 @@ def test_the_group_of_a_service_is_not_replaced_even_without_share_or_guardrails
     deployed.replace("c", was, f"{SERVED}\n{rails}")
 
 
-def test_without_guardrails_the_groups_of_others_are_their_own_business(deployed: Deployed) -> None:
-    deployed.exports = EngineError("pulumi: no network")
-    deployed.replace("b", STACK[STACK.index("c: {port") :], f"{SERVED}\n")
+UNGUARDED = STACK[STACK.index("  abtest:guardrails") :]
 
 
-def test_without_guardrails_a_new_service_alone_is_refused_its_share(deployed: Deployed, warned: list[str]) -> None:
-    was = STACK[STACK.index("  abtest:guardrails") :]
+def test_an_update_that_removes_the_guardrails_is_judged_by_them(deployed: Deployed) -> None:
+    listed = STACK[STACK.index("weights: ") :]
+    bold = listed.replace("a: 90, b: 10", "a: 0, b: 100").replace(UNGUARDED, "")
+    with pytest.raises(GuardError, match="this update also removes abtest:guardrails"):
+        deployed.change(listed, bold)
+    with pytest.raises(GuardError, match="b has 10 % of clients on the main split, and its target group"):
+        deployed.replace("b", UNGUARDED, "")
+    with deployed.without_guardrails():
+        deployed.change(listed, bold)
+        deployed.replace("b", UNGUARDED, "")
+
+
+def test_without_guardrails_only_a_new_service_is_refused_its_share(deployed: Deployed, warned: list[str]) -> None:
     new = f"    {SERVED}\n".replace("c:", "d:", 1)
     listed = STACK[STACK.index("weights: ") :]
-    bold = listed.replace("a: 90, b: 10, c: 0", "a: 0, b: 100").replace(was, new)
-    deployed.change(listed, bold)
-    with pytest.raises(GuardError, match=r"d would go from 0 % to 50 % on the main split, but no rule forwards to it"):
-        deployed.change(listed, bold.replace("a: 0, b: 100", "b: 1, d: 1"))
-    deployed.change(listed, bold.replace("a: 0, b: 100", "b: 1, d: 0"))
+    bold = listed.replace("a: 90, b: 10, c: 0", "a: 0, b: 100").replace(UNGUARDED, new)
+    with deployed.without_guardrails():
+        deployed.change(listed, bold)
+        with pytest.raises(
+            GuardError, match=r"d would go from 0 % to 50 % on the main split, but no rule forwards to d"
+        ):
+            deployed.change(listed, bold.replace("a: 0, b: 100", "b: 1, d: 1"))
+        deployed.change(listed, bold.replace("a: 0, b: 100", "b: 1, d: 0"))
     assert warned == []
 
 
@@ -259,7 +262,7 @@ def test_a_variant_that_leaves_with_share_is_a_warning(deployed: Deployed, warne
     deployed.change("b: 10, ", "")
     (line,) = warned
     assert line.startswith("b leaves the main split, where clients may be stuck to it until 20")
-    assert line.endswith(" UTC: these are chosen anew at once. To let them stay, keep b in it at weight 0 until then")
+    assert line.endswith(" UTC: they are reassigned at once. To let them stay, keep b in it at weight 0 until then")
 
 
 def test_a_variant_at_weight_0_may_have_clients_of_an_earlier_update(deployed: Deployed, warned: list[str]) -> None:
@@ -322,7 +325,7 @@ def test_what_aws_refuses_is_one_message_and_lets_nothing_through(elbv2: Stubber
     elbv2.add_client_error("describe_listeners", code)
     with pytest.raises(GuardError) as caught:
         forward()
-    assert str(caught.value).startswith(f"the guard cannot see what is deployed, so it lets nothing through: {words}")
+    assert str(caught.value).startswith(f"the guard cannot read the deployed state, so the update is blocked: {words}")
 
 
 @pytest.mark.usefixtures("elbv2")
@@ -376,14 +379,50 @@ def test_a_target_that_stays_unhealthy_stops_the_update(elbv2: Stubber, monkeypa
     with pytest.raises(GuardError, match=r"after 0 minutes target i-1 is not healthy \(it fails\)") as caught:
         attach()
     assert str(caught.value).endswith(
-        "nothing that it replaces was taken away yet. The next update does that without waiting again: mend it first"
+        "nothing that it replaces was taken away yet. The next update does that without waiting again: fix it first"
     )
 
 
 @pytest.mark.usefixtures("elbv2")
-def test_without_guardrails_no_target_is_waited_for() -> None:
-    keys = config(guardrails=None, variants={"a": VARIANT, "b": SERVICE})
-    asyncio.run(Guard(experiment(keys), source(keys)).after_attach(ATTACHED))  # type: ignore[arg-type]
+def test_without_guardrails_no_target_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Guard, "_engine", lambda _: SimpleNamespace(outputs=dict))
+    asyncio.run(guarded(guardrails=None).after_attach(ATTACHED))  # type: ignore[arg-type]
+
+
+# Suspended ------------------------------------------------------------------------------------------------------------
+
+
+def suspended(hours: float) -> dict[str, Any]:
+    until = f"{datetime.now(UTC) + timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}"
+    return {"suspend": {"reason": "a is broken", "until": until}}
+
+
+def answer_at(stub: Stubber, when: datetime | None) -> None:
+    """The next answer, with AWS's clock."""
+    headers = {} if when is None else {"date": format_datetime(when, usegmt=True)}
+    stub.add_response("describe_load_balancers", {"LoadBalancers": [], "ResponseMetadata": {"HTTPHeaders": headers}})
+
+
+def test_suspended_guardrails_let_everything_through_for_their_time(elbv2: Stubber) -> None:
+    for when in (datetime.now(UTC), None):
+        answer_at(elbv2, when)
+        forward(guardrails=suspended(1))
+    asyncio.run(guarded(guardrails=suspended(1)).before_group(_group("b")))
+    asyncio.run(guarded(guardrails=suspended(1)).after_attach(ATTACHED))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("hours", "words"),
+    [(2, "is over, so the guardrails are no longer suspended"), (-48, "is more than 24 hours ahead")],
+)
+def test_the_end_of_a_suspension_is_by_the_clock_of_aws(elbv2: Stubber, hours: int, words: str) -> None:
+    answer_at(elbv2, datetime.now(UTC) + timedelta(hours=hours))
+    with pytest.raises(GuardError, match=words) as caught:
+        forward(guardrails=suspended(1))
+    assert str(caught.value).startswith("abtest:guardrails.suspend.until: by AWS's clock ")
+
+
+# Targets --------------------------------------------------------------------------------------------------------------
 
 
 def test_a_group_that_nobody_uses_yet_is_not_waited_for(elbv2: Stubber) -> None:

@@ -9,7 +9,7 @@ from abtest.experiment.checks.values import check_unique
 from abtest.experiment.problems import Report, nearest
 from abtest.experiment.types import Experiment, MetricLimits
 
-__all__ = ["check_guardrails"]
+__all__ = ["check_guardrails", "suspension_problem"]
 
 #: Guardrails are suspended in an emergency, not for good.
 LONGEST_SUSPENSION = timedelta(hours=24)
@@ -69,21 +69,21 @@ def _check_min_healthy(experiment: Experiment, report: Report) -> None:
 
 
 def _check_suspension(until: str, report: Report) -> None:
-    path, now = ("guardrails", "suspend", "until"), datetime.now(UTC)
-    if report.is_broken(path):
-        return
+    path = ("guardrails", "suspend", "until")
+    if not report.is_broken(path) and (problem := suspension_problem(until, datetime.now(UTC))):
+        report.error(path, problem)
+
+
+def suspension_problem(until: str, now: datetime) -> str | None:
+    """Why a suspension may not end then."""
     try:
         ends = _instant(until)
     except ValueError:
-        report.error(path, f"{until} is no time of the calendar; write one such as {now:%Y-%m-%dT%H:%M:%SZ}")
-        return
+        return f"{until} is no time of the calendar; write one such as {now:%Y-%m-%dT%H:%M:%SZ}"
     if ends <= now:
-        report.error(
-            path, f"{until} is over, so the guardrails are no longer suspended; remove abtest:guardrails.suspend"
-        )
-    elif ends - now > LONGEST_SUSPENSION:
-        latest = now + LONGEST_SUSPENSION
-        report.error(path, f"{until} is more than 24 hours ahead; {latest:%Y-%m-%dT%H:%M:%SZ} is the latest")
+        return f"{until} is over, so the guardrails are no longer suspended; remove abtest:guardrails.suspend"
+    latest = now + LONGEST_SUSPENSION
+    return f"{until} is more than 24 hours ahead; {latest:%Y-%m-%dT%H:%M:%SZ} is the latest" if ends > latest else None
 
 
 def _instant(text: str) -> datetime:

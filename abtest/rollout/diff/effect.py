@@ -26,7 +26,8 @@ from abtest.rollout.diff.traffic import Move, asks_for, moves
 from abtest.rollout.diff.updates import Updates, updates
 from abtest.rollout.diff.version import Version
 from abtest.rollout.drain import Leaving, leaving
-from abtest.rollout.judgement import ELSEWHERE, Standing, problems, unmovable
+from abtest.rollout.exposure import gains, without_rules
+from abtest.rollout.judgement import ELSEWHERE, Standing, loosened, problems, unannounced, unmovable
 from abtest.routing import Route, RoutingTable, Shadow, shadows
 
 __all__ = ["Effect", "Pair", "compare"]
@@ -103,9 +104,20 @@ class Effect:
             return "abtest:guardrails"
         return "abtest:guardrails.suspend" if now is not None and now.suspend is not None else None
 
+    @property
+    def loosened(self) -> tuple[Setting, ...]:
+        """The limits of one update that get looser."""
+        if self.before is None or self.after is None:
+            return ()
+        keys = loosened(self.before.experiment.guardrails, self.after.experiment.guardrails)
+        return tuple(
+            Setting(path=f"abtest:guardrails.{key}", before=was, after=now) for key, (was, now) in keys.items()
+        )
+
     def is_told(self, setting: Setting) -> bool:
         """Whether a setting is told elsewhere, as the reason of something else."""
-        paths = [*(path for found in self.replaced for path in found.why), self.unguarded_by or ""]
+        reasons = (path for found in self.replaced for path in found.why)
+        paths = [*reasons, self.unguarded_by or "", *(limit.path for limit in self.loosened)]
         return any(is_below(setting, path) for path in paths)
 
     @property
@@ -120,7 +132,8 @@ def compare(before: Version | None, after: Version | None) -> Effect:
     tables = _table(before), _table(after)
     found = tuple(_pairs(*tables))
     if before is None or after is None:
-        return Effect(before=before, after=after, pairs=found, updates=updates(before, after, ()))
+        refused = tuple(unannounced(after.experiment)) if after is not None else ()
+        return Effect(before=before, after=after, pairs=found, updates=updates(before, after, ()), refused=refused)
     replaced = replacements(before, after)
     groups = {r.variant for r in replaced if r.what == "target group" and r.certain and r.variant is not None}
     moved = tuple(moves(*tables))
@@ -198,19 +211,23 @@ def _elsewhere(before: Experiment, after: Experiment) -> Iterator[str]:
 
 def _refused(table: RoutingTable, before: Version, after: Version, groups: Collection[str]) -> Iterator[str]:
     """What the guard (abtest/rollout/guard.py) says if ``before`` is deployed, healthy and without an alarm."""
-    now = after.experiment
+    was, now = before.experiment, after.experiment
     if now.guardrails is not None and now.guardrails.suspend is not None:
         return
     standing = Standing(
-        table=table,
+        split=table.split.action.shares,
         known={name for route in table.routes for name in route.action.shares},
-        held=before.experiment.held,
-        control=before.experiment.control,
+        held=was.held,
+        control=was.control,
+        rails=was.guardrails,
         healthy=lambda _: sys.maxsize,
         alarms=tuple,
         stack=after.stack,
     )
-    yield from problems(now, standing)
+    deployed, wanted = (
+        without_rules(_table(side), side.experiment.override_priorities.values()) for side in (before, after)
+    )
+    yield from problems(now, standing, gains(deployed, wanted, now.dns.name if now.dns else None))
     yield from (unmovable(name) for name in sorted(groups) if name in now.services)
 
 

@@ -111,11 +111,13 @@ def _did(route: Route) -> str:
 def _unguarded(effect: Effect) -> Iterator[str]:
     if effect.unguarded_by:
         yield f"**The guardrails are off** {unguarded_words(effect)}."
+    for limit in effect.loosened:
+        yield f"**Guardrail loosened:** {setting_words(limit, _LONGEST)}"
 
 
 def _refused(effect: Effect) -> Iterator[str]:
     for words in effect.refused:
-        yield f"**Refused:** {words}"
+        yield f"**Refused:** {code(words)}"
 
 
 def _clients(effect: Effect) -> Iterator[str]:

@@ -29,6 +29,7 @@ def as_json(effect: Effect, stack: str, sides: tuple[str, str]) -> dict[str, Any
     - ``notDrained``: ``{"variant", "route", "share", "stickySeconds"}``: variants that leave a route which still gives
       them new clients, and how long those would keep them.
     - ``guardrailsOff``: why no guardrail holds for the change, in Markdown; null where they do, or there are none.
+    - ``guardrailsLoosened``: ``{"path", "before", "after"}``: limits of one update that get looser.
     - ``refused``: why the update would not be made, as far as files tell.
     - ``replaced``: ``{"what", "variant", "count", "exact", "certain", "why"}``: so many, or more where that is not
       exact; ``why`` holds key paths.
@@ -51,6 +52,7 @@ def as_json(effect: Effect, stack: str, sides: tuple[str, str]) -> dict[str, Any
         "chosenAnew": list(effect.freed),
         "notDrained": [_leaving(found) for found in effect.undrained],
         "guardrailsOff": unguarded_words(effect) if effect.unguarded_by else None,
+        "guardrailsLoosened": [asdict(limit) for limit in effect.loosened],
         "refused": list(effect.refused),
         "replaced": [asdict(found) for found in effect.replaced],
         "settings": [asdict(setting) for setting in effect.settings],

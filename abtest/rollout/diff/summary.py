@@ -50,6 +50,8 @@ def _number(count: int, what: str) -> str:
 def _clauses(effect: Effect) -> Iterator[str]:
     if effect.unguarded_by:
         yield f"the guardrails are off {unguarded_words(effect)}"
+    if effect.loosened:
+        yield f"the guardrails are loosened ({listed([setting_words(limit, longest=60) for limit in effect.loosened])})"
     if effect.refused:
         yield "it would be refused"
     yield from _traffic(effect)

@@ -14,7 +14,7 @@ from abtest.rollout.diff.overlap import are_apart, narrowed
 from abtest.routing import Request, Route, RoutingTable, example
 from abtest.routing.conditions import Condition
 from abtest.routing.examples import attempts, one_value_each
-from abtest.routing.inclusion import includes, is_known
+from abtest.routing.inclusion import includes, is_known, without_implied
 
 __all__ = ["Move", "asks_for", "moves"]
 
@@ -46,6 +46,8 @@ def _normal(condition: Condition, route: Route) -> Hashable:
 #: Pairs of routes for which requests are tried, requests each, and earlier rules that are looked through for proofs.
 #: Behind that, what may meet counts as met. Changes that people make take some hundreds.
 _PAIRS, _REQUESTS, _RULES = 500, 8, 2_000
+#: Sets of single values for which a proof is tried.
+_SETS = 100
 
 
 def moves(before: RoutingTable, after: RoutingTable) -> Iterator[Move]:
@@ -110,5 +112,8 @@ class _Meeting:
 
     def is_empty(self) -> bool:
         """Whether that is certainly nothing: value by value, an earlier rule takes it."""
-        asked = (*self.owner.conditions, *self.taker.conditions)
-        return all(any(includes(route.conditions, one) for route in self.earlier) for one in one_value_each(asked))
+        sets = one_value_each(without_implied((*self.owner.conditions, *self.taker.conditions)))
+        return all(n < _SETS and self._is_taken(one) for n, one in enumerate(sets))
+
+    def _is_taken(self, conditions: Sequence[Condition]) -> bool:
+        return any(includes(route.conditions, conditions) for route in self.earlier)

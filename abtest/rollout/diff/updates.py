@@ -60,7 +60,14 @@ def _resources(version: Version | None, new_groups: Collection[str] = ()) -> dic
 
 def _each(experiment: Experiment, new_groups: Collection[str]) -> Iterator[tuple[str, Any]]:
     listener, tags = experiment.listener, (experiment.experiment, dict(experiment.tags))
-    split = _forward(experiment.weights, experiment.stickiness_seconds, new_groups)
+    rails = experiment.guardrails.tag if experiment.guardrails else None
+    of_split = (
+        experiment.control,
+        sorted(experiment.held),
+        rails,
+        len(experiment.rules),
+    )  # its tags, see stack/tags.py
+    split = _forward(experiment.weights, experiment.stickiness_seconds, new_groups), of_split
     if listener.split is None:
         alone = replace(listener, certificate_arns=())  # further certificates are resources of their own
         yield f"listener-{listener.listens_on}", (alone, split, tags)

@@ -10,6 +10,7 @@ import pytest
 
 from abtest.experiment import stack_file
 from abtest.rollout.diff.effect import compare
+from abtest.rollout.diff.markdown import as_markdown
 from abtest.rollout.diff.report import as_json
 from abtest.rollout.diff.settings import Setting
 from abtest.rollout.diff.summary import summary
@@ -131,11 +132,36 @@ def test_the_json_says_what_was_not_drained_and_what_switches_the_guardrails_off
 
 def test_what_the_guard_would_say_of_the_files_is_said() -> None:
     (words,) = effect({}, {"weights": {"a": 50, "b": 50}}).refused
-    assert words.startswith("b would go from 10 % to 50 % on the main split, 40 points at once; maxStep allows 25")
+    assert words.startswith("b would go from 10 % to 50 % on the main split: 40 points of b at once; maxStep allows 25")
     assert words.endswith(", or step by step: abtest ramp b --to 50 --stack test")
     (held,) = effect({"held": ["b"]}, {"weights": {"a": 80, "b": 20}}).refused
-    assert "but it is held" in held
-    assert effect({}, {"weights": {"a": 50, "b": 50}, "guardrails": None}).refused == ()
+    assert "but b is held" in held
+    step, removal = effect({}, {"weights": {"a": 50, "b": 50}, "guardrails": None}).refused
+    assert step == words
+    assert removal.startswith("this update also removes abtest:guardrails")
+    assert effect({"guardrails": None}, {"weights": {"a": 50, "b": 50}, "guardrails": None}).refused == ()
+
+
+def test_requests_that_come_to_a_variant_are_refused_with_an_example() -> None:
+    pin, to_b = rule(priority=30, when={"path": ["/*"]}), RULES["path-b"]
+    (words,) = effect({"rules": {"pin": pin, "b": to_b | {"priority": 40}}}, {"rules": {"pin": pin, "b": to_b}}).refused
+    assert words.startswith(
+        "requests to /v2/* would go from a 100 % (rule pin) to b 100 % (rule b), for example GET /v2/"
+    )
+
+
+def test_a_loosening_of_the_guardrails_comes_first() -> None:
+    found = effect(
+        {}, {"guardrails": {"maxStep": 100, "alarms": False, "minHealthy": 2}, "weights": {"a": 80, "b": 20}}
+    )
+    limits = "`abtest:guardrails.maxStep`: `25` → `100` and `abtest:guardrails.alarms`: `true` → `false`"
+    assert summary(found).startswith(f"the guardrails are loosened ({limits}); b gets 20 % of new clients")
+    assert "**Guardrail loosened:** `abtest:guardrails.maxStep`: `25` → `100`" in as_markdown(found, "test", ("x", "y"))
+    assert as_json(found, "test", ("x", "y"))["guardrailsLoosened"] == [
+        {"path": "abtest:guardrails.maxStep", "before": "25", "after": "100"},
+        {"path": "abtest:guardrails.alarms", "before": "true", "after": "false"},
+    ]
+    assert effect({"guardrails": {"maxStep": 100}}, {}).loosened == ()
 
 
 @pytest.mark.parametrize(
@@ -170,7 +196,7 @@ def test_a_duration_is_told_in_its_largest_unit(seconds: int, words: str) -> Non
         (
             {"rules": {}},
             {"rules": {"r": rule(priority=7, forward="split")}},
-            "no change in effect; 1 created (rule-7)",
+            "no change in effect; 1 update (listener-80), 1 created (rule-7)",
         ),
         (
             {"rules": {"r": rule(priority=7, forward="split")}},

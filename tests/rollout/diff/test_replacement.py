@@ -350,7 +350,7 @@ def test_target_subnets_move_what_is_started_and_then_those_of_the_load_balancer
 def test_what_ecs_cannot_do_in_one_update_is_told_before_it() -> None:
     new = variants(d=SERVICE) | {"weights": {"a": 80, "b": 10, "d": 10}}
     (words,) = compare(version({}), version(new)).refused
-    assert words.startswith("d would go from 0 % to 10 % on rule split, but no rule forwards to it yet")
+    assert words.startswith("d would go from 0 % to 10 % on rule split, but no rule forwards to d yet")
     assert compare(version({}), version(new | {"weights": {"a": 90, "b": 10, "d": 0}})).refused == ()
     launched_before = version(variants(b=LAUNCHED))
     (words,) = compare(launched_before, version(served())).refused
