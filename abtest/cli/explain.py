@@ -11,11 +11,15 @@ import click
 
 from abtest.cli.failure import Failure
 from abtest.experiment import ConfigError, Experiment, Source, load_stack
+from abtest.experiment.files import read_file
 from abtest.rollout.hidden import without_tokens
 from abtest.routing import Decision, Request, RequestError, RoutingTable
 from abtest.routing.render import as_json, as_markdown, as_mermaid
 
 __all__ = ["explain"]
+
+#: In characters. The load balancer takes far fewer in a request's line and headers.
+_LONGEST_LINE = 1_000_000
 
 
 @click.command()
@@ -149,7 +153,7 @@ def _live(stack: str, listener: str | None) -> _Found:
 
 def _saved(file: Path) -> _Found:
     try:
-        rules = json.loads(file.read_text(encoding="utf-8"))["Rules"]
+        rules = json.loads(read_file(file, allow_pipe=True))["Rules"]
         table = without_tokens(RoutingTable.from_described({}, rules))
         is_whole = bool(table.routes) and table.routes[-1].priority is None
         if is_whole:
@@ -203,7 +207,9 @@ def _answer(table: RoutingTable, lines: IO[str]) -> int:
     """One answer a line. A line that is no request is answered with an error, and the others all the same."""
     code = 0
     try:
-        for line in lines:
+        for number, line in enumerate(iter(lambda: lines.readline(_LONGEST_LINE + 1), ""), 1):
+            if len(line) > _LONGEST_LINE:
+                raise Failure(f"{lines.name}:{number}: error: a request has at most {_LONGEST_LINE:,} characters")
             if line.strip():
                 answer, is_error = _one(table, line)
                 code = code or int(is_error)

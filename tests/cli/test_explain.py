@@ -252,6 +252,26 @@ def test_a_rewrite_of_requests_is_drift(capsys: Capsys, monkeypatch: pytest.Monk
     assert (ran.code, ran.out.splitlines()[-1]) == (2, f"drift: {line}")
 
 
+def test_a_device_or_a_huge_file_of_rules_is_refused(capsys: Capsys, tmp_path: Path) -> None:
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(1_000_000_000)
+    for name, why in (
+        ("/dev/null", "it is not a regular file"),
+        (tmp_path / "huge", "it has more than 10,000,000 bytes"),
+    ):
+        ran = run_here(capsys, "explain", "--from-json", str(name))
+        assert (ran.code, ran.err) == (1, f"{name}: error: cannot be read: {why}\n")
+
+
+def test_a_request_of_1_gb_is_refused(capsys: Capsys, tmp_path: Path) -> None:
+    with (tmp_path / "huge").open("wb") as file:
+        file.write(b"{}\n")
+        file.truncate(1_000_000_000)
+    ran = run_here(capsys, "explain", "--requests", str(tmp_path / "huge"))
+    assert ran.err == f"{tmp_path}/huge:2: error: a request has at most 1,000,000 characters\n"
+    assert (ran.code, ran.out.count("\n")) == (1, 1)
+
+
 def test_a_saved_answer_and_a_live_one_exclude_each_other(capsys: Capsys) -> None:
     ran = run_here(capsys, "explain", "--live", "--from-json", "rules.json")
     assert (ran.code, ran.err.splitlines()[-1]) == (1, "Error: --from-json and --live exclude each other")

@@ -10,6 +10,7 @@ from typing import Any, Self
 from abtest.experiment import Experiment, Project, Source, load
 from abtest.experiment.engine_text import decoded
 from abtest.experiment.engine_yaml import parse
+from abtest.experiment.files import read_script
 from abtest.experiment.problems import NAMESPACE
 from abtest.experiment.source import read_text
 from abtest.experiment.types import Secret
@@ -48,7 +49,7 @@ class Version:
             others["environment"] = stack["environment"]
         return cls(
             experiment=experiment,
-            scripts={name: (project.folder / script).read_bytes() for name, script in scripts_of(experiment).items()},
+            scripts={name: read_script(project.folder, script) for name, script in scripts_of(experiment).items()},
             elsewhere={"name": project.name, **others},
             encrypted={
                 **dict(_encrypted(project.config)),
