@@ -59,7 +59,7 @@ def shift(share: str, stack: str, *, yes: bool, file_only: bool) -> int:
                 return 0
             show_effect(file.experiment, after.experiment)
             message = _message(after, name, wanted)
-            after.write()
+            after.write(over=file)
             tell(f"edited {file.label}; nothing is deployed")
             commit(after, message)
             return 0
