@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from abtest.cli.echo import echo
 from abtest.experiment import ConfigError, Place, Problem, Source, find_project, stack_file, try_load
 from abtest.routing import warnings
 
@@ -34,13 +35,11 @@ def check(stacks: tuple[str, ...], form: str, files: tuple[str, ...]) -> int:
         found = [Problem(Place("Pulumi.<stack>.yaml"), "error", "", "the project has no stack file")]
     errors = sum(problem.severity == "error" for problem in found)
     if form == "json":
-        click.echo(json.dumps([_as_object(problem) for problem in found], indent=2, ensure_ascii=False))
+        echo(json.dumps([_as_object(problem) for problem in found], indent=2, ensure_ascii=False))
     else:
         for problem in found:
-            click.echo(str(problem))
-        click.echo(
-            f"{_count(len(names), 'stack file')}: {_count(errors, 'error')}, {_count(len(found) - errors, 'warning')}"
-        )
+            echo(str(problem))
+        echo(f"{_count(len(names), 'stack file')}: {_count(errors, 'error')}, {_count(len(found) - errors, 'warning')}")
     return 1 if errors else 0
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 from msgspec.structs import replace
 
+from abtest.cli.echo import echo
 from abtest.cli.failure import Failure
 from abtest.cli.git import Base
 from abtest.experiment import ConfigError, Problem, Project, Source, find_project, stack_file, try_load
@@ -46,11 +47,11 @@ def diff(stack: str, base: str | None, saved: Path | None, form: str) -> int:
     if form == "json":
         from abtest.rollout.diff.report import as_json
 
-        click.echo(json.dumps(as_json(effect, name, sides), indent=2, ensure_ascii=False))
+        echo(json.dumps(as_json(effect, name, sides), indent=2, ensure_ascii=False))
     else:
         from abtest.rollout.diff.markdown import as_markdown
 
-        click.echo(as_markdown(effect, name, sides))
+        echo(as_markdown(effect, name, sides))
     return 2 if effect.is_change else 0
 
 

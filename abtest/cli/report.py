@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 import click
 import msgspec
 
+from abtest.cli.echo import echo
 from abtest.cli.evidence import EVER, Asked, OnObject, reading
 from abtest.cli.failure import Failure
 from abtest.cli.moves import failing, stack_option
@@ -138,11 +139,11 @@ def report(
         case "text":
             terminal.show(found, plain_console(), by)
         case "markdown":
-            click.echo(markdown.write(found, by), nl=False)
+            echo(markdown.write(found, by), end="")
         case "html":
-            click.echo(html.write(found, by), nl=False)
+            echo(html.write(found, by), end="")
         case "json":
-            click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+            echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
     return 0
 
 

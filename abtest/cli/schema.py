@@ -6,6 +6,7 @@ import json
 
 import click
 
+from abtest.cli.echo import echo
 from abtest.experiment.schema import schema as generated
 
 __all__ = ["schema"]
@@ -17,4 +18,4 @@ def schema() -> None:
 
     A stack file names it on its first line: # yaml-language-server: $schema=abtest.schema.json
     """
-    click.echo(json.dumps(generated(), indent=2, ensure_ascii=False))
+    echo(json.dumps(generated(), indent=2, ensure_ascii=False))

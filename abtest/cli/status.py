@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from abtest.cli.diff import of_base
+from abtest.cli.echo import echo
 from abtest.cli.failure import Failure
 from abtest.cli.git import Base
 from abtest.cli.moves import failing, stack_option
@@ -62,7 +63,7 @@ def status(stack: str, listener: str | None, form: str, watch_seconds: float | N
         return _code(watch(lambda: _read(stack, listener), _shown, watch_seconds))
     found = _read(stack, listener)
     if form == "json":
-        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
     else:
         console = plain_console()
         for part in _shown(found):

@@ -8,6 +8,8 @@ from typing import Protocol
 
 from msgspec import Struct, field
 
+from abtest.escape import line
+
 __all__ = ["ConfigError", "Path", "Place", "Problem", "Report", "key_path", "nearest"]
 
 #: Where a value stands: the config key (without this program's namespace), then mapping keys and list positions.
@@ -36,7 +38,7 @@ class Problem(Struct, frozen=True):
 
     def __str__(self) -> str:
         path = f"{self.path}: " if self.path else ""
-        return f"{self.place}: {self.severity}: {path}{self.message}"
+        return line(f"{self.place}: {self.severity}: {path}{self.message}")
 
 
 class ConfigError(Exception):

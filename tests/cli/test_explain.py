@@ -68,9 +68,9 @@ def test_without_a_request_the_rules_are_shown_in_every_form(capsys: Capsys) -> 
     assert rules[-1]["stickinessSeconds"] == 3600
     assert run_here(capsys, "explain", "--format", "markdown").out == (
         "| priority | rule | when | then |\n|-|-|-|-|\n"
-        "| 10 | path-b | `path /v2/*` | b 100 % |\n"
-        "| 20 | header-b | `header X-Model = b` | b 100 % |\n"
-        "| 30 | query-b | `query model = b` | b 100 % |\n"
+        "| 10 | `path-b` | `path /v2/*` | b 100 % |\n"
+        "| 20 | `header-b` | `header X-Model = b` | b 100 % |\n"
+        "| 30 | `query-b` | `query model = b` | b 100 % |\n"
         "| default |  | everything else | a 90 %, b 10 % |\n"
     )
     chart = run_here(capsys, "explain", "--format", "mermaid", "--stack", "prod").out
@@ -198,7 +198,7 @@ def test_live_with_drift_tells_each_difference_and_ends_with_2_in_every_form(cap
     assert {ran.code for ran in (text, markdown, chart, as_json)} == {2}
     assert text.out.endswith(f"\n\ndrift: {line}\n")
     assert markdown.out.startswith(
-        "| priority | rule | when | then |\n|-|-|-|-|\n| 10 | path-b | `path /v2/*` | a 100 % |\n"
+        "| priority | rule | when | then |\n|-|-|-|-|\n| 10 | `path-b` | `path /v2/*` | a 100 % |\n"
     )
     assert markdown.out.endswith(f"|\n\n- drift: {line}\n")
     assert chart.out.endswith(f"\n\n%% drift: {line}\n")
