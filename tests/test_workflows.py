@@ -217,7 +217,8 @@ def merge(tmp_path: Path) -> Merge:
     [
         (["Pulumi.dev.yaml"], ["dev"]),
         (["Pulumi.dev.yaml", "Pulumi.prod.yaml"], ["dev", "prod"]),
-        (["Pulumi.new one.yaml"], ["new one"]),
+        (["Pulumi.new-one.yaml"], ["new-one"]),
+        (["Pulumi.new one.yaml", "Pulumi.`@team`.yaml", "Pulumi.<img>.yaml"], []),
         (["-Pulumi.dev.yaml"], []),
         (["README.md", "docs/comment.png", "tests/test_x.py", ".github/workflows/test.yml"], []),
         (["README.md", "Pulumi.prod.yaml"], ["prod"]),
@@ -243,6 +244,37 @@ def report(merge: Merge, answer: str, **codes: int) -> subprocess.CompletedProce
     stand_in.write_text(f'#!/bin/sh\necho "{answer}: $*"\ncase $5 in {cases} esac\n')
     stand_in.chmod(0o755)
     return merge.run("effective traffic", PATH=f"{stand_in.parent}{os.pathsep}{os.environ['PATH']}")
+
+
+def test_a_file_that_no_stack_can_have_is_not_reported(merge: Merge) -> None:
+    merge.commit("Pulumi.`@team`.yaml", "Pulumi.[x](http:).yaml", "Pulumi.::error::.yaml")
+    ran = report(merge, "traffic", dev=0, prod=0)
+    assert (ran.returncode, ran.stdout) == (0, "")
+    assert "team" not in merge.read("summary") + merge.read("output")
+
+
+def test_nothing_unescaped_of_pulumi_comes_into_a_summary() -> None:
+    """pulumi/actions writes its output there as it is."""
+    assert not any("comment-on-summary" in text for text in FILES.values())
+
+
+def test_the_documented_roles_reach_the_state_of_their_stack_only() -> None:
+    text = (ROOT / "docs/ci.md").read_text(encoding="utf-8")
+    policies = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
+    (preview,) = (policy for policy in policies if "s3:GetObject" in json.dumps(policy))
+    actions, resources = (
+        [item for statement in preview["Statement"] for item in strings(statement[key])]
+        for key in ("Action", "Resource")
+    )
+    assert sorted(actions) == ["kms:Decrypt", "s3:GetObject", "s3:ListBucket"]
+    assert not [resource for resource in resources if "prod" in resource or resource == "*"]
+    assert [statement["Condition"] for statement in preview["Statement"] if "s3:ListBucket" in statement["Action"]] == [
+        {"StringLike": {"s3:prefix": ["dev/*"]}}
+    ]
+
+
+def strings(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
 
 
 @pytest.mark.parametrize(("failing", "code"), [(0, 0), (1, 1)], ids=["compared", "an error"])

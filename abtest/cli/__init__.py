@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 
 import click
 
 from abtest.cli.failure import Failure
-from abtest.cli.output import take_every_character
+from abtest.cli.output import echo, take_every_character
 from abtest.command import program
 
 __all__ = ["main"]
@@ -76,14 +77,16 @@ def run(arguments: list[str]) -> int:
     try:
         return int(abtest.main(arguments, prog_name=program(), standalone_mode=False) or 0)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
+        echo(error.format_message())
         return 0
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        echo(shown.getvalue(), err=True, end="")
         return error.code if isinstance(error, Failure) else 1
     except OSError as error:  # the output cannot be written: a disk that is full, say
-        click.echo(f"error: {error.strerror or error}", err=True)
+        echo(f"error: {error.strerror or error}", err=True)
         return 1
     except (click.Abort, KeyboardInterrupt):
-        click.echo("aborted", err=True)
+        echo("aborted", err=True)
         return 5

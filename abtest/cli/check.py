@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from abtest.cli.output import write_utf8
+from abtest.cli.output import echo, write_utf8
 from abtest.experiment import ConfigError, Place, Problem, Source, find_project, stack_file, try_load
 from abtest.routing import warnings
 
@@ -38,10 +38,8 @@ def check(stacks: tuple[str, ...], form: str, files: tuple[str, ...]) -> int:
         write_utf8(json.dumps([_as_object(problem) for problem in found], indent=2, ensure_ascii=False))
     else:
         for problem in found:
-            click.echo(str(problem))
-        click.echo(
-            f"{_count(len(names), 'stack file')}: {_count(errors, 'error')}, {_count(len(found) - errors, 'warning')}"
-        )
+            echo(str(problem))
+        echo(f"{_count(len(names), 'stack file')}: {_count(errors, 'error')}, {_count(len(found) - errors, 'warning')}")
     return 1 if errors else 0
 
 

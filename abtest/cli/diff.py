@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from abtest.cli.failure import Failure
 from abtest.cli.git import Base
-from abtest.cli.output import write_utf8
+from abtest.cli.output import echo, write_utf8
 from abtest.experiment import ConfigError, Problem, Project, Source, find_project, stack_file, try_load
 from abtest.rollout.diff.effect import compare
 from abtest.rollout.diff.version import Version, scripts_of
@@ -51,7 +51,7 @@ def diff(stack: str, base: str | None, saved: Path | None, form: str) -> int:
     else:
         from abtest.rollout.diff.markdown import as_markdown
 
-        click.echo(as_markdown(effect, name, sides))
+        echo(as_markdown(effect, name, sides))
     return 2 if effect.is_change else 0
 
 

@@ -10,7 +10,10 @@ from typing import IO, Any
 import click
 
 from abtest.cli.failure import Failure
+from abtest.cli.output import echo
+from abtest.escape import line, markdown
 from abtest.experiment import ConfigError, Experiment, Source, load_stack
+from abtest.experiment.files import read_file
 from abtest.rollout.hidden import without_tokens
 from abtest.routing import Request, RequestError, RoutingTable
 from abtest.routing.conditions import UnsupportedError
@@ -19,6 +22,9 @@ from abtest.routing.render import as_json, as_markdown, as_mermaid
 __all__ = ["explain"]
 
 _SAVE = "save the output of `aws elbv2 describe-rules --listener-arn ARN --output json`"
+
+#: In characters. The load balancer takes far fewer in a request's line and headers.
+_LONGEST_LINE = 1_000_000
 
 
 @click.command()
@@ -93,11 +99,11 @@ def explain(
     except RequestError as error:
         raise Failure(f"error: {error}") from None
     if form == "json":
-        click.echo(json.dumps(decision.as_json(), indent=2))
+        echo(json.dumps(decision.as_json(), indent=2))
         return 0
-    for line in decision.trace:
-        click.echo(line)
-    click.echo(f"=> {decision.outcome}")
+    for step in decision.trace:
+        echo(line(step))
+    echo(f"=> {line(decision.outcome)}")
     return 0
 
 
@@ -147,7 +153,7 @@ def _live(stack: str, listener: str | None) -> _Found:
 
 def _saved(file: Path) -> _Found:
     try:
-        saved = json.loads(file.read_bytes())  # in any of JSON's encodings, with or without a mark: PowerShell's, too
+        saved = json.loads(read_file(file, allow_pipe=True))  # in any of JSON's encodings: PowerShell's, too
     except OSError as error:
         raise Failure(f"{file}: error: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError):
@@ -188,13 +194,13 @@ def _show(found: _Found, form: str) -> int:
     if form == "json":
         rules = as_json(found.table)
         live = {"listener": found.listener_arn, "rules": rules, "drift": list(found.drift)}
-        click.echo(json.dumps(live if is_live else rules, indent=2))
+        echo(json.dumps(live if is_live else rules, indent=2))
     elif form == "text":
         from abtest.cli.tables import plain_console, routing
 
         plain_console().print(routing(found.table, found.overrides))
     else:
-        click.echo((as_markdown if form == "markdown" else as_mermaid)(found.table))
+        echo((as_markdown if form == "markdown" else as_mermaid)(found.table))
     if is_live and form != "json":
         _show_drift(found, form)
     return 2 if found.drift else 0
@@ -204,28 +210,31 @@ def _show_drift(found: _Found, form: str) -> None:
     """Below the rules; in a chart as a comment."""
     start = {"text": "", "markdown": "- ", "mermaid": "%% "}[form]
     agreed = f"no drift: the load balancer does what {found.stack_file} says"
-    click.echo()
-    for line in [f"drift: {line}" for line in found.drift] or [agreed]:
-        click.echo(f"{start}{line}")
+    echo()
+    shown = markdown if form == "markdown" else line
+    for words in [f"drift: {words}" for words in found.drift] or [agreed]:
+        echo(f"{start}{shown(words)}")
 
 
 def _answer(table: RoutingTable, lines: IO[str]) -> int:
     """One answer a line. A line that is no request is answered with an error, and the others all the same."""
     code = 0
     try:
-        for line in lines:
-            if line.strip():
-                answer, is_error = _one(table, line)
+        for number, text in enumerate(iter(lambda: lines.readline(_LONGEST_LINE + 1), ""), 1):
+            if len(text) > _LONGEST_LINE:
+                raise Failure(f"{lines.name}:{number}: error: a request has at most {_LONGEST_LINE:,} characters")
+            if text.strip():
+                answer, is_error = _one(table, text)
                 code = code or int(is_error)
-                click.echo(json.dumps(answer))
+                echo(json.dumps(answer))
     except UnicodeDecodeError:
         raise Failure(f"{lines.name}: error: is not UTF-8 text; save it as UTF-8") from None
     return code
 
 
-def _one(table: RoutingTable, line: str) -> tuple[dict[str, Any], bool]:
+def _one(table: RoutingTable, text: str) -> tuple[dict[str, Any], bool]:
     try:
-        return table.decide(Request.parse(json.loads(line))).as_json(), False
+        return table.decide(Request.parse(json.loads(text))).as_json(), False
     except RequestError as error:
         return {"error": str(error)}, True
     except (ValueError, RecursionError) as error:

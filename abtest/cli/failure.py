@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import IO, Any
+
 import click
 
 __all__ = ["Failure"]
@@ -14,5 +16,5 @@ class Failure(click.ClickException):
         super().__init__(message)
         self.code = code
 
-    def show(self, file: object = None) -> None:
-        click.echo(self.message, err=True)
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(self.message, file=file, err=True)

@@ -15,6 +15,7 @@ from typing import Any, Self
 import click
 
 from abtest.cli.failure import Failure
+from abtest.cli.output import echo
 from abtest.command import command
 from abtest.experiment import ConfigError, Experiment
 from abtest.rollout.diff.effect import compare
@@ -69,10 +70,10 @@ def deployed(file: StackFile) -> Deployed:
     return Deployed.find(engine, file.stack)
 
 
-def tell(line: str, end: str = "\n") -> None:
+def tell(line: str, *, start: str = "", end: str = "\n") -> None:
     """Print, and go on where nobody reads it any more: what is said decides nothing about what is done."""
     try:
-        click.echo(f"{line}{end}", nl=False)
+        echo(line, start=start, end=end)
     except OSError:
         with suppress(OSError):  # a stream without a file has nothing to close
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

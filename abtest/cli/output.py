@@ -1,4 +1,7 @@
-"""Output on terminals and in pipes of every encoding."""
+"""The one way out of a command, to terminals and pipes of every encoding.
+
+Text from files, logs and AWS cannot act on a terminal, or on GitHub's runner.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ import sys
 
 import click
 
-__all__ = ["take_every_character", "write_utf8"]
+from abtest.escape import lines
+
+__all__ = ["echo", "take_every_character", "write_utf8"]
 
 #: What to show where an encoding lacks a character; others are shown by their code.
 _PLAIN = {"→": "->", "…": "...", "·": ".", "\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", **dict.fromkeys("▏▎▍▌▋▊▉█", "#")}
@@ -23,9 +28,14 @@ def take_every_character() -> None:
             stream.reconfigure(errors="abtest")
 
 
+def echo(text: object = "", *, err: bool = False, end: str = "\n", start: str = "") -> None:
+    """Print a text of any number of lines; ``start`` and ``end`` are our own, and may move the cursor."""
+    click.echo(f"{start}{lines(str(text))}{end}", err=err, nl=False)
+
+
 def write_utf8(text: str) -> None:
     """Write JSON or HTML, which are UTF-8 whatever the terminal's encoding is."""
-    click.echo(text.rstrip("\n").encode(errors="backslashreplace"))
+    click.echo(lines(text).rstrip("\n").encode(errors="backslashreplace"))
 
 
 def _replaced(error: UnicodeError) -> tuple[str, int]:

@@ -273,7 +273,7 @@ class _Display:
         is_live = event.kind in {"look", "blind"} and sys.stdout.isatty()
         if is_live:
             line = _line(event)[: shutil.get_terminal_size().columns - 1]  # what wraps is not overwritten
-            tell(f"\r\x1b[K{line}", end="")
+            tell(line, start="\r\x1b[K", end="")
             self._is_open = True
             return
         self.end()

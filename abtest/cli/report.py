@@ -15,7 +15,7 @@ import msgspec
 from abtest.cli.evidence import EVER, Asked, OnObject, reading
 from abtest.cli.failure import Failure
 from abtest.cli.moves import failing, stack_option
-from abtest.cli.output import write_utf8
+from abtest.cli.output import echo, write_utf8
 from abtest.cli.readout import html, markdown, terminal
 from abtest.cli.tables import plain_console
 from abtest.cli.watching import check_terminal, watch, watch_option
@@ -139,7 +139,7 @@ def report(
         case "text":
             terminal.show(found, plain_console(), by)
         case "markdown":
-            click.echo(markdown.write(found, by), nl=False)
+            echo(markdown.write(found, by), end="")
         case "html":
             write_utf8(html.write(found, by))
         case "json":

@@ -60,7 +60,7 @@ def shift(share: str, stack: str, *, yes: bool, file_only: bool) -> int:
             for line in show_effect(file.experiment, after.experiment, file.stack):
                 tell(f"warning: the update would be refused: {line}")
             message = _message(after, name, wanted)
-            after.write()
+            after.write(over=file)
             tell(f"edited {file.label}; nothing is deployed")
             commit(after, message)
             return 0

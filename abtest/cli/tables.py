@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from abtest.escape import line, lines
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from collections.abc import Iterator
+
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
     from rich.table import Table
 
     from abtest.routing import RoutingTable
@@ -16,8 +21,14 @@ __all__ = ["columns", "plain_console", "routing"]
 def plain_console() -> Console:
     """A console that shows what a config says as it is: "[a-z]" is no style, ":b:" no picture."""
     from rich.console import Console
+    from rich.segment import Segment
 
     class Plain(Console):
+        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+            """Escapes what could act on a terminal; colours come later."""
+            for text, style, control in super().render(renderable, options):
+                yield Segment(text if control else lines(text), style, control)
+
         def on_broken_pipe(self) -> None:
             """As elsewhere: the reader has seen enough."""
             raise BrokenPipeError
@@ -32,9 +43,14 @@ def columns(*names: str, right: frozenset[str]) -> Table:
     """An empty table; numbers stand to the right."""
     from rich.table import Table
 
-    table = Table(show_edge=False, pad_edge=False)
+    class Escaped(Table):
+        def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
+            """Cells are escaped before they are measured."""
+            super().add_row(*(lines(cell) if isinstance(cell, str) else cell for cell in cells), **options)
+
+    table = Escaped(show_edge=False, pad_edge=False)
     for name in names:
-        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+        table.add_column(line(name), justify="right" if name in right else "left", overflow="fold")
     return table
 
 

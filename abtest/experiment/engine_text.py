@@ -60,7 +60,7 @@ def decoded(text: Any) -> Any:
     """What a text of the engine holds: JSON, or else the text itself."""
     try:
         return reveal(json.loads(text)) if isinstance(text, str) and text is not SECRET else text
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -21,6 +21,9 @@ from abtest.experiment.yaml_mistakes import mistake
 
 __all__ = ["Document", "YamlError", "parse", "scalar"]
 
+#: Far more than a stack file needs. What an alias names counts each time that it is used.
+MOST_ENTRIES, DEEPEST = 10_000, 50
+
 _PLAIN = "plain"
 _BASE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -60,11 +63,31 @@ def parse(text: str) -> Document:
     except yaml.YAMLError as error:
         words, line = mistake(text, error)
         raise YamlError(f"not valid YAML: {words}", line) from None
+    except RecursionError:  # from the parser in Python, where libyaml is not installed
+        raise YamlError(f"nested more than {DEEPEST} levels deep", 0) from None
+    if node is None:
+        return Document(None, {})
+    _check_size(node)
     lines: dict[Path, int] = {}
-    try:
-        return Document(_value(node, (), lines) if node is not None else None, lines)
-    except RecursionError:
-        raise YamlError("nested too deeply, or an alias that contains itself", 0) from None
+    return Document(_value(node, (), lines), lines)
+
+
+def _check_size(root: yaml.Node) -> None:
+    """Refuse a file whose aliases make it enormous: 258 bytes can hold 672,605 entries."""
+    waiting, entries, line = [(root, 1)], 0, 0
+    while waiting:
+        node, depth = waiting.pop()
+        entries += 1
+        line = max(line, node.start_mark.line + 1)  # an alias leads back to an earlier line
+        if entries > MOST_ENTRIES:
+            raise YamlError(
+                f"more than {MOST_ENTRIES:,} entries, counting an alias each time it is used; write fewer", line
+            )
+        if depth > DEEPEST:
+            raise YamlError(f"nested more than {DEEPEST} levels deep, or an alias that contains itself", line)
+        if isinstance(node, yaml.CollectionNode):
+            children = node.value if isinstance(node, yaml.SequenceNode) else [n for pair in node.value for n in pair]
+            waiting += [(child, depth + 1) for child in reversed(children)]
 
 
 def _value(node: yaml.Node, path: Path, lines: dict[Path, int]) -> Any:
@@ -81,7 +104,7 @@ def _value(node: yaml.Node, path: Path, lines: dict[Path, int]) -> Any:
     resolved = scalar(node.value)
     kinds = {"int": int, "float": int | float, "bool": bool, "null": type(None), "timestamp": str}
     if tag not in kinds or not isinstance(resolved, kinds[tag]):
-        raise YamlError(f"{node.value!r} cannot be read as !!{tag}", node.start_mark.line + 1)
+        raise YamlError(f"{node.value!r:.60} cannot be read as !!{tag}", node.start_mark.line + 1)
     return resolved
 
 
@@ -99,7 +122,7 @@ def _mapping(node: yaml.MappingNode, path: Path, lines: dict[Path, int]) -> dict
             continue
         key = _value(key_node, (), {}) if isinstance(key_node, yaml.ScalarNode) else None
         if not isinstance(key, str):
-            raise YamlError(f"the key {key_node.value!r} is not text to Pulumi: put it in quotes", line)
+            raise YamlError(f"the key {key_node.value!r:.60} is not text to Pulumi: put it in quotes", line)
         if key in own:
             raise YamlError(f"the key {key} stands twice; it is on line {lines[(*path, key)]} already", line)
         lines[(*path, key)] = line
@@ -122,12 +145,13 @@ _INTEGERS = (
     (re.compile(r"0b([-+])([01]+)"), 2),
     (re.compile(r"([-+]?)0[oO]?([0-7]+)"), 8),
     (re.compile(r"0o([-+])([0-7]+)"), 8),
-    (re.compile(r"([-+]?)(0|[1-9][0-9]*)"), 10),
+    (re.compile(r"([-+]?)(0|[1-9][0-9]{0,19})"), 10),  # 64 bits have 20 digits; int() refuses 4,301
 )
 _DATE = re.compile(
     r"(\d{4})-(\d{1,2})-(\d{1,2})"
     r"(?:(?:[Tt](?P<zoned>\d{1,2}:\d{1,2}:\d{1,2}(?:\.\d+)?)(?P<zone>Z|[-+]\d\d:\d\d))|"
-    r"(?: +(?P<local>\d{1,2}:\d{1,2}:\d{1,2}(?:\.\d+)?)))?"
+    r"(?: +(?P<local>\d{1,2}:\d{1,2}:\d{1,2}(?:\.\d+)?)))?",
+    re.ASCII,
 )
 
 

@@ -161,7 +161,7 @@ def _decode(text: Any, kind: inspect.Type) -> Any:
     if any(isinstance(k, inspect.StructType | inspect.DictType | inspect.VarTupleType) for k in kinds):
         try:
             return reveal(json.loads(text))
-        except ValueError:
+        except (ValueError, RecursionError):
             return text
     if any(isinstance(k, inspect.IntType) for k in kinds) and re.fullmatch(r"-?\d{1,18}", text):
         return int(text)

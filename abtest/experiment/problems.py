@@ -8,6 +8,8 @@ from typing import Protocol
 
 from msgspec import Struct, field
 
+from abtest.escape import line
+
 __all__ = ["ConfigError", "Path", "Place", "Problem", "Report", "key_path", "nearest"]
 
 #: Where a value stands: the config key (without this program's namespace), then mapping keys and list positions.
@@ -35,12 +37,12 @@ class Problem(Struct, frozen=True):
     message: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.severity}: {self._what}"
+        return line(f"{self.place}: {self.severity}: {self._what}")
 
     @property
     def without_severity(self) -> str:
         """For logs that write the severity before it."""
-        return f"{self.place}: {self._what}"
+        return line(f"{self.place}: {self._what}")
 
     @property
     def _what(self) -> str:

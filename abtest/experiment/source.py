@@ -18,6 +18,7 @@ from msgspec import Struct, field
 
 from abtest.experiment.engine_text import as_text, decoded
 from abtest.experiment.engine_yaml import Document, YamlError, parse
+from abtest.experiment.files import read_file
 from abtest.experiment.problems import NAMESPACE, ConfigError, Path, Place, Problem, nearest
 from abtest.experiment.project_file import full_key, project_refusals, stack_refusals
 from abtest.experiment.types import SECRET
@@ -361,7 +362,7 @@ def _read(file: FilePath) -> Document:
 def read_text(file: FilePath) -> str:
     """A file as it is, its line ends included. Raises ConfigError."""
     try:
-        return file.read_bytes().decode()
+        return read_file(file, 1_000_000, allow_pipe=True).decode()
     except FileNotFoundError:
         raise _failure(file, 0, "there is no such file") from None
     except UnicodeDecodeError:

@@ -132,7 +132,7 @@ class Launch(Section, frozen=True, kw_only=True):
             str,
             Meta(
                 min_length=1,
-                description="Start-up script, a path from the project folder. Default: the sample model server.",
+                description="Start-up script, a path within the project folder. Default: the sample model server.",
             ),
         ]
         | None

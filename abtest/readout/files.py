@@ -11,6 +11,8 @@ from glob import glob
 from pathlib import Path
 from typing import Self
 
+from abtest.escape import line
+
 __all__ = ["LAG", "Delivery", "LogsError", "find", "is_gzip"]
 
 _NAME = re.compile(
@@ -23,7 +25,10 @@ _ENDINGS = (".log", ".gz")
 
 
 class LogsError(Exception):
-    """There are no logs to read where the caller said; the text says what to do."""
+    """There are no logs to read where the caller said; the text, on one line, says what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(line(message))
 
 
 @dataclass(frozen=True)

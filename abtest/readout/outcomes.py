@@ -24,6 +24,8 @@ __all__ = ["MOST_NAMES", "join", "load"]
 
 #: Each name is compared, and makes all intervals wider.
 MOST_NAMES = 20
+#: A file without line ends is not read as a whole; csv refuses a field of that length.
+_LONGEST_HEADER = 1_000_000
 #: What a value without a name is called.
 _NAMELESS = "outcome"
 
@@ -121,7 +123,7 @@ def _load(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
 def _columns(connection: duckdb.DuckDBPyConnection, file: Path) -> list[str]:
     if file.suffix == ".csv":
         with file.open(encoding="utf-8-sig", errors="replace", newline="") as opened:
-            return next(csv.reader(opened), [])
+            return next(csv.reader(iter(lambda: opened.readline(_LONGEST_HEADER), "")), [])
     query = _COLUMNS if file.suffix == ".parquet" else _KEYS
     return [name for (name,) in connection.execute(query, {"file": escape(str(file))}).fetchall()]
 

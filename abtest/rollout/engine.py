@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from abtest.experiment import Source
+from abtest.rollout.locks import Lock, Note, locks_in
 
 if TYPE_CHECKING:
     from pulumi.automation import CommandError, EngineEvent, Stack
@@ -101,6 +102,7 @@ class PulumiEngine:
             workspace = Workspace(work_dir=str(folder))
         except (InvalidVersionError, OSError, subprocess.CalledProcessError) as error:
             raise EngineError(f"the Pulumi CLI cannot be used: {error}") from None
+        self._folder = folder
         self._stack: Stack = Stack.select(stack, workspace)
         # After an update it would ask the backend how that went, which is known by then and takes time.
         known = UpdateSummary("update", datetime.now(UTC), "", {}, {}, "succeeded")
@@ -142,7 +144,7 @@ class PulumiEngine:
         from pulumi.automation import CommandError, ConcurrentUpdateError
 
         while True:
-            seen = _Seen(say)
+            seen = _Seen(say, self._noted)
             try:
                 self._stack.up(
                     message=message,
@@ -160,30 +162,47 @@ class PulumiEngine:
             else:
                 return
 
+    def _noted(self, start: float) -> None:
+        """Note an update that holds the lock: it may be killed."""
+        if note := Note.now(start):
+            note.write(self._folder, self._stack.name)
+
     # Locks ------------------------------------------------------------------------------------------------------------
 
-    def _unlock(self, told: str, say: Say) -> None:
-        """Clear the lock of a process of this host that died, or wait for one that lives. Raises EngineError for any
-        other, since nobody here can tell whether it lives: one in a bucket may be of another machine with this name.
+    def _unlock(self, message: str, say: Say) -> None:
+        """Wait for a lock's process that runs here, or remove the lock of one that is proven to have died. Raises
+        EngineError for any other.
         """
-        locks = list(map(_Lock.of, _LOCK.finditer(told)))
-        if not locks or any(lock.host != socket.gethostname() or not lock.is_here for lock in locks):
-            who = "".join(f"\n  {lock}" for lock in locks)
-            raise EngineError(
-                f"another update of the stack {self._stack.name} is running:{who or ' the backend says so'}\nwait for "
-                f"it; if you know that it died: pulumi cancel --stack {self._stack.name}, then this command again"
+        locks = locks_in(message)
+        running = [lock for lock in locks if lock.runs_here]
+        doubts = {} if running else {lock: lock.doubt(Note.read(self._folder, self._stack.name)) for lock in locks}
+        if not locks or any(doubts.values()):
+            who = "".join(f"\n  {lock}; {doubt}" for lock, doubt in doubts.items() if doubt)
+            files = [str(lock.file) for lock in doubts if lock.file]
+            name = self._stack.name
+            remedy = (
+                f"rm {shlex.join(files)}" if files and len(files) == len(doubts) else f"pulumi cancel --stack {name}"
             )
-        alive = [lock for lock in locks if lock.is_alive]
-        if not alive:
-            with self._told():
-                self._stack.cancel()
-            say(f"cleared the lock of an update that died: {', '.join(map(str, locks))}")
+            raise EngineError(
+                f"another update of the stack {name} is running:{who or ' the backend says so'}\nwait for it; if you "
+                f"know that it died: {remedy}, then this command again"
+            )
+        if running:
+            self._wait(running, say)
             return
-        say(f"waiting for another update of this stack: {', '.join(map(str, alive))}")
+        for lock in locks:
+            try:
+                lock.remove()
+            except OSError as error:
+                raise EngineError(f"the lock {lock.file} cannot be removed: {error.strerror}") from None
+        say(f"cleared the lock of an update that died: {', '.join(map(str, locks))}")
+
+    def _wait(self, running: Sequence[Lock], say: Say) -> None:
+        say(f"waiting for another update of this stack: {', '.join(map(str, running))}")
         ends = (signal.SIGINT, signal.SIGTERM)
         before = {number: signal.signal(number, signal.default_int_handler) for number in ends}
         try:
-            while any(lock.is_alive for lock in alive):
+            while any(lock.runs_here for lock in running):
                 time.sleep(0.5)
         except KeyboardInterrupt:
             raise EngineError("the other update of this stack still runs; this one did not wait for it") from None
@@ -225,11 +244,17 @@ class _Seen:
     """What an update tells of itself while it runs."""
 
     say: Say
+    on_start: Callable[[float], None]
+    start: float = field(default_factory=time.time)
+    is_started: bool = False
     errors: list[str] = field(default_factory=list)
     is_refused: bool = False
 
     def event(self, event: EngineEvent) -> None:
         """Source: pulumi/pulumi sdk/go/common/apitype/events.go."""
+        if not self.is_started:  # the engine locks the stack before its first event
+            self.is_started = True
+            self.on_start(self.start)
         if (told := event.diagnostic_event) is not None:
             text = re.sub(r"<\{%.*?%\}>", "", told.message).strip()
             if told.severity == "error" and text != "update failed":
@@ -258,39 +283,3 @@ _QUIET = ("same", "read", "refresh", "read-discard", "read-replacement")
 
 #: How the engine introduces what a hook raised.
 _FROM_HOOK = re.compile(r'^(?:before|after) hook "[\w-]+" failed: ')
-
-#: Source: pulumi/pulumi pkg/backend/diy/lock.go, checkForLock.
-_LOCK = re.compile(r"(?P<url>\S+): created by (?P<user>\S*)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<at>\S+)")
-
-
-@dataclass(frozen=True)
-class _Lock:
-    """The lock of an update in a backend of files or buckets; it names the process that holds it."""
-
-    url: str
-    user: str
-    host: str
-    pid: int
-    at: str
-
-    @classmethod
-    def of(cls, found: re.Match[str]) -> _Lock:
-        return cls(found["url"], found["user"], found["host"], int(found["pid"]), found["at"])
-
-    @property
-    def is_here(self) -> bool:
-        """Whether it lies in a folder of this machine."""
-        return self.url.startswith("file://")
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether its process runs; a number that another program has by now does not count, nor does a zombie."""
-        command = ["ps", "-o", "stat=", "-o", "comm=", "-p", str(self.pid)]
-        try:
-            found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()  # noqa: S603 no shell
-        except FileNotFoundError:  # small containers have no ps
-            return Path(f"/proc/{self.pid}").exists()
-        return len(found) > 1 and not found[0].startswith("Z") and Path(found[1]).name.startswith("pulumi")
-
-    def __str__(self) -> str:
-        return f"process {self.pid} of {self.user} on {self.host}, since {self.at}"

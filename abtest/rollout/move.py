@@ -15,7 +15,7 @@ from abtest.rollout.drift import drift
 from abtest.rollout.engine import Engine, EngineError, RefusedError, Say, Update
 from abtest.rollout.live import Live, read_live
 from abtest.rollout.session import AwsError, client
-from abtest.rollout.stack_file import StackFile
+from abtest.rollout.stack_file import EditedError, StackFile
 from abtest.routing import RoutingTable
 
 __all__ = [
@@ -135,10 +135,11 @@ def move(
 
     Raises MoveError. If the load balancer still does what it did, the file is as it was before, byte for byte.
     """
-    if not before.is_as_written:
-        raise MoveError(f"{before.label} was edited in the meantime; nothing was changed. Run this again")
     known = set(besides(before.experiment, live))
-    after.write()
+    try:
+        after.write(over=before)
+    except EditedError as error:
+        raise MoveError(str(error)) from None
     try:
         deployed.engine.up(message, say, only=only)
         found, wrong = _compared(deployed, after, known)
@@ -184,7 +185,8 @@ def _settled(deployed: Deployed, before: StackFile, after: StackFile, live: Live
         return f"what the load balancer does now cannot be read ({error}), so {kept}"
     if now.table != live.table:
         return f"a part of the update was made; {kept}"
-    if not after.is_as_written:
+    try:
+        before.write(over=after)
+    except EditedError:
         return f"the load balancer is as before; {after.label} was edited in the meantime, and is left alone"
-    before.write()
     return f"the load balancer and {after.label} are as before"

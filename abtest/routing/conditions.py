@@ -15,8 +15,7 @@ Facts: API RuleCondition and its ``…Config`` shapes; ALB guide, "Condition typ
 - method: exact. source-ip: the peer's address in a CIDR block.
 - ``*`` is any number of characters, ``?`` exactly one; elsewhere than in queries they cannot be escaped [open].
 - regular expressions: [open] searched for, so that one without ^ and $ matches anywhere; case counts except in hosts.
-  Python's ``re`` does the matching: it backtracks, so that an expression such as ``(a+)+$`` can take it very long where
-  AWS's engine does not, and what it cannot read matches nothing.
+  RE2 does the matching, in linear time: AWS's engine lacks the same features. What it cannot read matches nothing.
 - Only visible ASCII takes part: control characters are left out before a text is compared. Case is that of ASCII.
 """
 
@@ -24,12 +23,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from abtest.experiment.regex import compiled
 from abtest.experiment.types import Secret, When
 from abtest.routing.request import Request
 
@@ -81,14 +80,13 @@ def wildcard(pattern: str, *, escapes: bool = False) -> str:
     return f"{first}{''.join(f'(?>.*?{part})' for part in middle)}.*{last}"
 
 
-def expression(value: str, flags: int = 0) -> re.Pattern[str] | None:
-    """A regular expression of a rule; None where Python's ``re`` cannot read it (``abtest check`` says so)."""
+def expression(value: str, *, ignore_case: bool = False) -> Callable[[str], bool] | None:
+    """Whether a text meets a regular expression; None if RE2 cannot read it (``abtest check`` reports that)."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python's own plans for its syntax
-            return re.compile(value, flags | re.ASCII)
-    except (re.error, OverflowError):
+        search = compiled(value, ignore_case=ignore_case).search
+    except ValueError:
         return None
+    return lambda text: search(text.encode(errors="replace")) is not None
 
 
 class UnsupportedError(ValueError):
@@ -160,8 +158,9 @@ class Condition:
 
 def _pattern(condition: Condition, flags: int) -> Callable[[str], bool]:
     if condition.is_regex:
-        found = [read.search for value in condition.values if (read := expression(value, flags))]
-        return lambda text: any(search(text) for search in found)
+        ignore_case = bool(flags & re.IGNORECASE)
+        searches = [read for value in condition.values if (read := expression(value, ignore_case=ignore_case))]
+        return lambda text: any(search(text) for search in searches)
     match = re.compile("|".join(map(wildcard, condition.values)), flags | re.DOTALL | re.ASCII).fullmatch
     return lambda text: match(text) is not None
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
+from abtest.escape import code, markdown, mermaid, table_row
 from abtest.routing.table import Action, Route, RoutingTable
 
-__all__ = ["as_json", "as_markdown", "as_mermaid", "code", "flow_chart", "route_as_json", "rows", "table_row"]
+__all__ = ["as_json", "as_markdown", "as_mermaid", "flow_chart", "route_as_json", "rows"]
 
 
 def rows(table: RoutingTable) -> list[tuple[str, str, tuple[str, ...], str]]:
@@ -39,23 +39,19 @@ def route_as_json(route: Route) -> dict[str, Any]:
 
 def as_markdown(table: RoutingTable) -> str:
     lines = ["| priority | rule | when | then |", "|-|-|-|-|"]
-    for priority, name, when, then in rows(table):
-        asked = " and ".join(map(code, when)) or "everything else"
-        lines.append(table_row(priority, name, asked, then.replace("<", "&lt;")))
+    for route in table.routes:
+        when = " and ".join(code(str(condition)) for condition in route.conditions) or "everything else"
+        name = code(route.name) if route.name else markdown(route.title)
+        lines.append(table_row(route.label, name, when, _then(route)))
     return "\n".join(lines)
 
 
-def code(text: str) -> str:
-    """A text that Markdown shows as it is. Source: CommonMark, "Code spans"."""
-    text = re.sub(r"\s+", " ", text)
-    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
-    space = " " if "`" in text else ""
-    return f"{fence}{space}{text}{space}{fence}"
-
-
-def table_row(*cells: str) -> str:
-    """A row of a table: a pipe would end its cell, in code too. Source: GitHub Flavored Markdown, "Tables"."""
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+def _then(route: Route) -> str:
+    """A route's action in Markdown. The target of a redirect and a rewrite are code, so that neither becomes a link."""
+    action = route.action
+    before, target, after = str(action).partition(action.location) if action.location else (str(action), "", "")
+    words = f"{markdown(before)}{' ' if before.endswith(' ') else ''}{code(target) if target else ''}{markdown(after)}"
+    return "; ".join([words, *(f"rewrites {code(str(rewrite))}" for rewrite in route.rewrites)])
 
 
 def as_mermaid(table: RoutingTable) -> str:
@@ -79,14 +75,14 @@ def flow_chart(steps: Iterable[tuple[str, Iterable[tuple[str, str]]]]) -> str:
     for n, (words, leads) in enumerate(steps):
         is_last = n == len(steps) - 1
         opened, closed = ("[", "]") if is_last else ("{{", "}}")
-        lines.append(f'  r{n}{opened}"{label(words)}"{closed}')
+        lines.append(f'  r{n}{opened}"{mermaid(words)}"{closed}')
         if not is_last:
             lines.append(f"  r{n} -->|no| r{n + 1}")
         for end, share in leads:
             if end not in ends:
                 ends[end] = f"e{len(ends)}"
-                lines.append(f'  {ends[end]}(["{label(end)}"])')
-            lines.append(f'  r{n} ==>|"{label(share)}"| {ends[end]}')
+                lines.append(f'  {ends[end]}(["{mermaid(end)}"])')
+            lines.append(f'  r{n} ==>|"{mermaid(share)}"| {ends[end]}')
     return "\n".join(lines)
 
 
@@ -98,14 +94,3 @@ def _ends(action: Action) -> list[tuple[str, str]]:
         (name, str(Action(kind="forward", shares={name: share})).removeprefix(f"{name} "))
         for name, share in action.shares.items()
     ]
-
-
-def label(text: str) -> str:
-    r"""Text inside a quoted label. Besides quotes and marks, ``\n`` and Markdown's own characters would be read.
-
-    Source: mermaid's documentation, "Entity codes to escape characters" and "Markdown formatting".
-    """
-    return re.sub(r"[#\"<>&\\`*\x00-\x1f]", lambda found: _ENTITIES.get(found[0]) or f"#{ord(found[0])};", text)
-
-
-_ENTITIES = {'"': "#quot;", "<": "#lt;", ">": "#gt;"}

@@ -19,16 +19,27 @@ those of a load balancer on any path.
 """
 
 import argparse
+import http.client
+import io
 import json
 import math
 import random
+import re
+import socket
 import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
 
-FEATURES, HIDDEN, LARGEST_BODY = 16, 32, 10_000_000
+FEATURES, HIDDEN = 16, 32
+# In bytes: of a body that is read, of one that is skipped, of feedback, and of a request line with its headers.
+LARGEST_JSON, LARGEST_BODY, LARGEST_FEEDBACK, LARGEST_HEAD = 250_000, 10_000_000, 10_000, 100_000
+# In seconds: for a whole request, for sending an answer, and between two requests. The last is longer than the longest
+# idle timeout of a load balancer, which must be the one that closes a connection.
+REQUEST_SECONDS, ANSWER_SECONDS, IDLE_SECONDS = 30, 30, 4100
+# Each connection takes a thread.
+MOST_CONNECTIONS, LONGEST_TRACE = 1000, 1000
 
 
 class Model:
@@ -50,6 +61,34 @@ class BadRequest(Exception):
     """The client's mistake; its text is the answer."""
 
 
+class Reader(io.RawIOBase):
+    """What a client sends, with a deadline for each whole request: a byte now and then does not extend it."""
+
+    def __init__(self, connection, seconds):
+        self.connection, self.seconds = connection, seconds
+        self.expect()
+
+    def expect(self):
+        """A new request, whenever it begins."""
+        self.deadline, self.left, self.is_waiting = time.monotonic() + IDLE_SECONDS, LARGEST_HEAD, True
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        remaining = self.deadline - time.monotonic()
+        if remaining <= 0:
+            raise socket.timeout("timed out")
+        if self.left <= 0:
+            raise http.client.HTTPException("the headers are too large")
+        self.connection.settimeout(remaining)
+        count = self.connection.recv_into(buffer)
+        self.left -= count
+        if self.is_waiting:
+            self.deadline, self.is_waiting = time.monotonic() + self.seconds, False
+        return count
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "abtest-sample"
@@ -57,11 +96,26 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = -1
     disable_nagle_algorithm = True
 
+    def setup(self):
+        super().setup()
+        self.reader = Reader(self.connection, self.server.seconds)
+        self.rfile.close()
+        self.rfile = io.BufferedReader(self.reader)
+
+    def handle_one_request(self):
+        self.reader.expect()
+        super().handle_one_request()
+
     def answer(self):
         started = time.perf_counter()
+        self.reader.left = math.inf  # the head is complete
         trace = self.headers.get("X-Amzn-Trace-Id")
+        path = self.path.partition("?")[0]
         try:
-            status, found = self.found(self.path.partition("?")[0], self.body(), trace)
+            status, found = self.found(path, self.body(path), trace)
+        except EOFError:
+            self.close_connection = True
+            return
         except BadRequest as error:
             status, found = 400, {"error": str(error)}
         found["version"] = self.server.version
@@ -78,7 +132,7 @@ class Handler(BaseHTTPRequestHandler):
             return 500, {"error": "one of the --errors"}
         if path == "/predict":
             score = self.server.model.score(self.features(body))
-            if trace:
+            if trace and len(trace) <= LONGEST_TRACE:
                 self.server.record({"trace_id": trace, "score": score})
             return 200, {"score": score}
         if path == "/feedback" and self.server.outcomes:
@@ -96,37 +150,73 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("X-Model-Version", self.server.version)
         if self.close_connection:
             self.send_header("Connection", "close")
+        self.connection.settimeout(ANSWER_SECONDS)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(data)
         self.wfile.flush()
 
-    def body(self):
-        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
-            return self.chunks()
-        length = self.headers.get("Content-Length", "0")
-        return self.read(int(length) if length.isdigit() and length.isascii() else -1)
+    def body(self, path):
+        """The request's body; empty for a path that makes nothing of it. Raises EOFError if the client leaves."""
+        limits = {"/predict": LARGEST_JSON, "/feedback": LARGEST_FEEDBACK}
+        parts = [part if path in limits else b"" for part in self.parts(limits.get(path, LARGEST_BODY))]
+        return b"".join(parts)
 
-    def chunks(self):
-        parts, total = [], 0
+    def parts(self, most):
+        lengths, codings = (self.headers.get_all(name, []) for name in ("Content-Length", "Transfer-Encoding"))
+        if self.headers.defects or len(lengths) + len(codings) > 1:
+            raise self.unreadable("the request's length is not clear: it has a broken, a repeated or a second header for it")
+        if codings:
+            if codings[0].strip().lower() != "chunked" or self.request_version == "HTTP/1.0":
+                raise self.unreadable("the only Transfer-Encoding is chunked, in HTTP/1.1")
+            return self.chunks(most)
+        return self.read(self.length(lengths[0], r"[0-9]{1,15}", 10) if lengths else 0, most)
+
+    def unreadable(self, why):
+        """An error after which nobody knows where the next request begins."""
+        self.close_connection = True
+        return BadRequest(why)
+
+    def length(self, text, pattern, base):
+        if not re.fullmatch(pattern, text):
+            raise self.unreadable("the body's length is not a number")
+        return int(text, base)
+
+    def chunks(self, most):
+        """Source: RFC 9112, section 7.1."""
         while True:
-            try:
-                size = int(self.rfile.readline(100).split(b";")[0], 16)
-            except ValueError:
-                size = -1
-            total += max(size, 0)
-            parts.append(self.read(size if total <= LARGEST_BODY else LARGEST_BODY + 1))
-            while size == 0 and self.rfile.readline(1000).strip():
-                pass  # trailers
+            size = self.length(self.line().partition(";")[0].rstrip(" \t"), r"[0-9A-Fa-f]{1,8}", 16)
             if size == 0:
-                return b"".join(parts)
-            self.rfile.readline(10)
+                break
+            for part in self.read(size, most):
+                most -= len(part)
+                yield part
+            if self.line():
+                raise self.unreadable("a chunk is longer than its size")
+        for _ in range(100):  # trailers
+            if not self.line():
+                return
+        raise self.unreadable("there are too many trailers")
 
-    def read(self, length):
-        if not 0 <= length <= LARGEST_BODY:
-            self.close_connection = True
-            raise BadRequest("the body's length is missing, wrong or over 10 MB")
-        return self.rfile.read(length) if length else b""
+    def line(self):
+        line = self.rfile.readline(1000)
+        if not line.endswith(b"\n"):
+            if len(line) < 1000:
+                raise EOFError
+            raise self.unreadable("a line of the body is too long")
+        if not line.endswith(b"\r\n"):
+            raise self.unreadable("a line of the body does not end with CR LF")
+        return line[:-2].decode("latin-1")
+
+    def read(self, length, most):
+        if length > most:
+            raise self.unreadable("the body is over {:,} bytes".format(most))
+        while length:
+            part = self.rfile.read(min(length, 65536))
+            if not part:
+                raise EOFError
+            length -= len(part)
+            yield part
 
     @staticmethod
     def features(body):
@@ -163,12 +253,32 @@ class Server(ThreadingTCPServer):  # an HTTPServer asks DNS for its own name
     daemon_threads = True
     request_queue_size = 512
 
-    def __init__(self, address, version, outcomes=None, errors=0, delay=0):
+    def __init__(self, address, version, outcomes=None, errors=0, delay=0, seconds=REQUEST_SECONDS, most=MOST_CONNECTIONS):
+        self.seconds, self.free = seconds, threading.BoundedSemaphore(most)
         self.version, self.model, self.errors, self.delay = version, Model(version), errors, delay
         # Each line is one write, so that several servers can share a file.
         self.outcomes = open(outcomes, "a", buffering=1, encoding="utf-8") if outcomes else None
         self.lock = threading.Lock()
         super().__init__(address, Handler)
+
+    def process_request(self, request, client_address):
+        if self.free.acquire(blocking=False):
+            try:
+                return super().process_request(request, client_address)
+            except RuntimeError:  # no further thread can be started
+                self.free.release()
+        request.settimeout(0)
+        try:
+            request.send(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        except OSError:
+            pass
+        self.shutdown_request(request)
+
+    def process_request_thread(self, request, client_address):
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.free.release()
 
     def record(self, outcome):
         """Append a line to the outcomes. A busy server hands it to a queue or a log instead."""
@@ -188,9 +298,12 @@ def main():
     parser.add_argument("--version", default="a", help="name of the model's version")
     parser.add_argument("--outcomes", metavar="FILE", help="append predictions and feedback, as JSON lines")
     parser.add_argument("--errors", type=float, default=0, metavar="SHARE", help="of the requests, answered with a 500")
+    parser.add_argument("--most-connections", type=int, default=MOST_CONNECTIONS, metavar="N", help="further ones get a 503")
+    parser.add_argument("--timeout", type=float, default=REQUEST_SECONDS, metavar="SECONDS", help="for a whole request")
     parser.add_argument("--delay", type=float, default=0, metavar="SECONDS", help="before each answer")
     args = parser.parse_args()
-    with Server((args.host, args.port), args.version, args.outcomes, args.errors, args.delay) as server:
+    limits = {"seconds": args.timeout, "most": args.most_connections}
+    with Server((args.host, args.port), args.version, args.outcomes, args.errors, args.delay, **limits) as server:
         print("version {} on port {}".format(args.version, server.server_address[1]), flush=True)
         try:
             server.serve_forever()

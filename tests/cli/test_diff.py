@@ -20,7 +20,7 @@ STACK = """config:
   abtest:control: a
   abtest:weights: {a: 90, b: 10}
   abtest:variants:
-    a: {port: 8080, targets: {launch: {instanceType: t3.small, userDataFile: ../start.sh}}}
+    a: {port: 8080, targets: {launch: {instanceType: t3.small, userDataFile: start.sh}}}
     b: {port: 8080, targets: {external: ip}}
 """
 SHIFTED = STACK.replace("{a: 90, b: 10}", "{a: 75, b: 25}")
@@ -43,7 +43,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "repo"
     folder = root / "infra"
     folder.mkdir(parents=True)
-    (root / "start.sh").write_text("#!/bin/sh\n")
+    (folder / "start.sh").write_text("#!/bin/sh\n")
     (folder / "Pulumi.yaml").write_text("name: abtest\nruntime: python\n")
     (folder / "Pulumi.dev.yaml").write_text(STACK)
     git(root, "init", "--quiet", "--initial-branch", "main")
@@ -97,11 +97,11 @@ def test_a_commit_can_be_the_base(project: Path, capsys: Capsys) -> None:
 
 def test_pulumi_yaml_and_scripts_are_the_bases_own(project: Path, capsys: Capsys) -> None:
     (project / "Pulumi.yaml").write_text("name: abtest\nruntime: python\nconfig: {'abtest:idleTimeoutSeconds': 7}\n")
-    (project.parent / "start.sh").write_text("#!/bin/bash\n")
+    (project / "start.sh").write_text("#!/bin/bash\n")
     found = json.loads(run_here(capsys, "diff", "--format", "json").out)
     assert [(setting["path"], setting["before"], setting["after"]) for setting in found["settings"]] == [
         ("abtest:idleTimeoutSeconds", 60, 7),
-        ("abtest:variants.a.targets.launch.userDataFile", "../start.sh", "../start.sh, with other contents"),
+        ("abtest:variants.a.targets.launch.userDataFile", "start.sh", "start.sh, with other contents"),
     ]
     assert found["replaced"] == [
         {
@@ -213,7 +213,7 @@ def test_a_shallow_clone_is_told_how_to_be_deeper(
 
 
 def test_problems_of_both_sides_come_at_once_each_with_its_commit(project: Path, capsys: Capsys) -> None:
-    (project / "Pulumi.dev.yaml").write_text(STACK.replace("b: 10", "b: 1000").replace("../start.sh", "none.sh"))
+    (project / "Pulumi.dev.yaml").write_text(STACK.replace("b: 10", "b: 1000").replace("start.sh", "none.sh"))
     base = commit(project)
     (project / "Pulumi.dev.yaml").write_text(STACK + "  abtest:wieghts: {a: 1}\n")
     ran = run_here(capsys, "diff", "--base", "HEAD")

@@ -69,9 +69,9 @@ def test_without_a_request_the_rules_are_shown_in_every_form(capsys: Capsys) -> 
     assert rules[-1]["stickinessSeconds"] == 3600
     assert run_here(capsys, "explain", "--format", "markdown").out == (
         "| priority | rule | when | then |\n|-|-|-|-|\n"
-        "| 10 | path-b | `path /v2/*` | b 100 % |\n"
-        "| 20 | header-b | `header X-Model = b` | b 100 % |\n"
-        "| 30 | query-b | `query model = b` | b 100 % |\n"
+        "| 10 | `path-b` | `path /v2/*` | b 100 % |\n"
+        "| 20 | `header-b` | `header X-Model = b` | b 100 % |\n"
+        "| 30 | `query-b` | `query model = b` | b 100 % |\n"
         "| default |  | everything else | a 90 %, b 10 % |\n"
     )
     chart = run_here(capsys, "explain", "--format", "mermaid", "--stack", "prod").out
@@ -182,7 +182,7 @@ def test_a_rewrite_is_in_the_listing_and_in_the_trace(capsys: Capsys, tmp_path: 
     file = saved_rules(tmp_path, {"Actions": [FORWARD], "Transforms": TRANSFORMS})
     for form in ("text", "markdown", "mermaid"):
         shown = run_here(capsys, "explain", "--from-json", file, "--format", form).out
-        assert "rewrites host: ^(.+)$ → v2.$1; rewrites URL: ^/10 → /" in shown.replace("#gt;", ">")
+        assert "rewrites host: ^(.+)$ → v2.$1; rewrites URL: ^/10 → /" in shown.replace("#gt;", ">").replace("`", "")
     (first, _) = json.loads(run_here(capsys, "explain", "--from-json", file, "--format", "json").out)
     rewrites = [
         {"part": "host", "regex": "^(.+)$", "replacement": "v2.$1"},
@@ -357,7 +357,7 @@ def test_live_with_drift_tells_each_difference_and_ends_with_2_in_every_form(cap
     assert {ran.code for ran in (text, markdown, chart, as_json)} == {2}
     assert text.out.endswith(f"\n\ndrift: {line}\n")
     assert markdown.out.startswith(
-        "| priority | rule | when | then |\n|-|-|-|-|\n| 10 | path-b | `path /v2/*` | a 100 % |\n"
+        "| priority | rule | when | then |\n|-|-|-|-|\n| 10 | `path-b` | `path /v2/*` | a 100 % |\n"
     )
     assert markdown.out.endswith(f"|\n\n- drift: {line}\n")
     assert chart.out.endswith(f"\n\n%% drift: {line}\n")
@@ -416,6 +416,26 @@ def test_a_rewrite_of_requests_is_drift(capsys: Capsys, monkeypatch: pytest.Monk
     with standing("dev"):
         ran = run_here(capsys, "explain", "--live")
     assert (ran.code, ran.out.splitlines()[-1]) == (2, f"drift: {line}")
+
+
+def test_a_device_or_a_huge_file_of_rules_is_refused(capsys: Capsys, tmp_path: Path) -> None:
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(1_000_000_000)
+    for name, why in (
+        ("/dev/null", "it is not a regular file"),
+        (tmp_path / "huge", "it has more than 10,000,000 bytes"),
+    ):
+        ran = run_here(capsys, "explain", "--from-json", str(name))
+        assert (ran.code, ran.err) == (1, f"{name}: error: cannot be read: {why}\n")
+
+
+def test_a_request_of_1_gb_is_refused(capsys: Capsys, tmp_path: Path) -> None:
+    with (tmp_path / "huge").open("wb") as file:
+        file.write(b"{}\n")
+        file.truncate(1_000_000_000)
+    ran = run_here(capsys, "explain", "--requests", str(tmp_path / "huge"))
+    assert ran.err == f"{tmp_path}/huge:2: error: a request has at most 1,000,000 characters\n"
+    assert (ran.code, ran.out.count("\n")) == (1, 1)
 
 
 def test_a_saved_answer_and_a_live_one_exclude_each_other(capsys: Capsys) -> None:

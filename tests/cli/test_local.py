@@ -285,6 +285,18 @@ def test_what_cannot_be_served_is_one_message(capsys: Capsys, arguments: list[st
     assert (ran.code, ran.err.splitlines()) == (1, [message])
 
 
+@pytest.mark.usefixtures("_deployed")
+def test_an_access_log_into_a_pipe_is_refused(capsys: Capsys, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)  # so that nothing hangs if it is opened
+    try:
+        ran = run_here(capsys, "local", "--requests", "1", "--access-log", str(pipe))
+    finally:
+        os.close(reader)
+    assert (ran.code, ran.err) == (1, f"{pipe}: error: cannot be written: it is a pipe; name a file\n")
+
+
 def test_a_port_in_use_is_named(capsys: Capsys) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

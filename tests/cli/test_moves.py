@@ -114,13 +114,13 @@ def test_a_share_that_stands_already_is_no_error(stand: Stand, capsys: Capsys, a
 
 def test_a_file_that_is_ahead_of_the_load_balancer_is_deployed(stand: Stand, capsys: Capsys) -> None:
     """An update was cut off after the edit: the same command completes it."""
-    stand.file.edited({("abtest:weights",): {"a": 75, "b": 25}}).write()
+    stand.file.edited({("abtest:weights",): {"a": 75, "b": 25}}).write(over=stand.file)
     assert run_here(capsys, "shift", "b=25", "--yes").code == 0
     assert stand.split == "a 75 %, b 25 %"
 
 
 def test_a_file_that_says_more_than_what_is_deployed_is_not_deployed_along(stand: Stand, capsys: Capsys) -> None:
-    stand.file.edited({("abtest:rules", "path-b", "forward"): "a"}).write()
+    stand.file.edited({("abtest:rules", "path-b", "forward"): "a"}).write(over=stand.file)
     before = stand.path.read_bytes()
     ran = run_here(capsys, "shift", "b=25", "--yes")
     assert ran.code == 1
@@ -297,7 +297,7 @@ def test_a_rule_changed_in_the_console_is_repaired_by_a_refresh(stand: Stand, ca
 
 
 def test_a_rollback_names_what_it_leaves_as_it_is(stand: Stand, capsys: Capsys) -> None:
-    stand.file.edited({("abtest:rules", "query-b", "forward"): "a"}).write()
+    stand.file.edited({("abtest:rules", "query-b", "forward"): "a"}).write(over=stand.file)
     ran = run_here(capsys, "rollback", "--yes")
     assert "not part of the rollback: rule 30 (query-b): the load balancer sends b 100 %" in ran.out
 
@@ -464,7 +464,7 @@ def test_a_ramps_rollback_removes_an_expired_suspension(
 
 
 def test_a_ramp_does_not_start_where_the_file_says_more(stand: Stand, capsys: Capsys) -> None:
-    stand.file.edited({("abtest:rules", "path-b", "forward"): "a"}).write()
+    stand.file.edited({("abtest:rules", "path-b", "forward"): "a"}).write(over=stand.file)
     ran = run_here(capsys, "ramp", "b", "--to", "20", "--yes")
     assert ran.code == 1
     assert "- rule 10 (path-b):" in ran.err

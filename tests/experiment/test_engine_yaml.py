@@ -1,8 +1,11 @@
 """Scalars are read as the engine reads them (checked against the real engine in tests/engine)."""
 
+import subprocess
+import sys
+
 import pytest
 
-from abtest.experiment.engine_text import canonical_json
+from abtest.experiment.engine_text import canonical_json, decoded
 from abtest.experiment.engine_yaml import YamlError, parse, scalar
 
 
@@ -93,7 +96,8 @@ def test_anchors_and_merge_keys_work_and_own_keys_win() -> None:
         ("a: !!int x", 1, "'x' cannot be read as !!int"),
         ("a: !!binary eA==", 1, "cannot be read as !!binary"),
         ("a: *nowhere", 1, "not valid YAML"),
-        ("a: &a [*a]", 0, "an alias that contains itself"),
+        ("a: &a [*a]", 1, "nested more than 50 levels deep, or an alias that contains itself"),
+        ("a: 1\nb: &b {<<: *b}", 2, "an alias that contains itself"),
     ],
 )
 def test_what_the_engine_refuses_is_refused_with_its_line(text: str, line: int, words: str) -> None:
@@ -101,6 +105,65 @@ def test_what_the_engine_refuses_is_refused_with_its_line(text: str, line: int, 
         parse(text)
     assert words in caught.value.message
     assert caught.value.line == line
+
+
+def aliases(levels: int, merge: str = "") -> str:
+    """Each level has the one before nine times."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    for n in range(1, levels):
+        entries = [f"k{m}: {{<<: *a{n - 1}}}" if merge else f"*a{n - 1}" for m in range(9)]
+        lines.append(f"a{n}: &a{n} {'{' if merge else '['}{', '.join(entries)}{'}' if merge else ']'}")
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        (aliases(6), 5, "more than 10,000 entries, counting an alias each time it is used; write fewer"),
+        (aliases(9), 5, "more than 10,000 entries"),
+        (aliases(9, merge="k"), 4, "more than 10,000 entries"),
+        ("a:\n" + "- x\n" * 10_000, 9_999, "more than 10,000 entries"),
+        ("a: " + "[" * 60 + "]" * 60, 1, "nested more than 50 levels deep"),
+        ("\n".join(" " * n + "a:" for n in range(60)), 50, "nested more than 50 levels deep"),
+    ],
+    ids=["six levels of aliases", "nine levels", "merge keys", "entries", "nested lists", "nested mappings"],
+)
+def test_a_file_that_grows_without_bounds_is_refused(text: str, line: int, words: str) -> None:
+    with pytest.raises(YamlError) as caught:
+        parse(text)
+    assert words in caught.value.message
+    assert caught.value.line == line
+
+
+def test_deep_nesting_is_refused_without_libyaml() -> None:
+    script = """
+import yaml
+del yaml.CSafeLoader
+from abtest.experiment.engine_yaml import YamlError, parse
+try:
+    parse("[" * 5000 + "]" * 5000)
+except YamlError as error:
+    print(error)
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ran.stdout == "nested more than 50 levels deep\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["1" * 5000, "-" + "1" * 5000, "1e" + "9" * 5000, "0x" + "f" * 5000, "0." + "1" * 5000]
+)
+def test_a_huge_number_is_read_in_no_time(text: str) -> None:
+    assert parse(f"a: {text}").value["a"] == (0.1111111111111111 if text.startswith("0.") else text)
+
+
+def test_a_huge_value_is_shortened_in_a_message() -> None:
+    with pytest.raises(YamlError) as caught:
+        parse(f"a: !!int {'9' * 5000}")
+    assert len(caught.value.message) < 100
+
+
+def test_json_too_deep_to_read_stays_text() -> None:
+    assert decoded("[" * 100_000) == "[" * 100_000
 
 
 def test_numbers_come_back_from_json_as_go_writes_them() -> None:

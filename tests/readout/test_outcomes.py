@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -320,3 +321,16 @@ def plain_join(text: str, question: Question, rows: list[tuple[str, ...]]) -> tu
             had.add((trace, name))
         fates.setdefault(name, Counter())[fate] += 1
     return matched, fates
+
+
+def test_a_csv_file_of_one_huge_line_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "outcomes.csv"
+    with file.open("wb") as opened:
+        opened.truncate(1_000_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(LogsError, match=r"outcomes\.csv: "):
+            read(tmp_path, [sent(0)], file)
+        assert tracemalloc.get_traced_memory()[1] < 100_000_000
+    finally:
+        tracemalloc.stop()

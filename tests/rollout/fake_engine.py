@@ -135,7 +135,7 @@ class Stand:
 
     def set_weights(self, **weights: int) -> None:
         """Deploy another split."""
-        self.file.edited({("abtest:weights",): weights}).write()
+        self.file.edited({("abtest:weights",): weights}).write(over=self.file)
         self.engine.up("", lambda _: None)
         self.engine.updates.clear()
 

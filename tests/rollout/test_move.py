@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +60,7 @@ def test_an_update_that_was_half_made_keeps_the_file(stand: Stand) -> None:
 def test_a_file_that_somebody_edited_meanwhile_is_not_written_over(stand: Stand) -> None:
     before = stand.file
     stand.path.write_text(stand.path.read_text() + "# mine\n")
-    with pytest.raises(MoveError, match="was edited in the meantime; nothing was changed"):
+    with pytest.raises(MoveError, match="was edited in the meantime, so it was not changed; run this again"):
         moved(stand, before)
     assert stand.path.read_text().endswith("# mine\n")
     assert stand.engine.updates == []
@@ -127,7 +131,7 @@ def test_deployed_weights_are_the_shares(stand: Stand) -> None:
 
 def test_a_file_keeps_its_mode_and_leaves_nothing_beside_it(stand: Stand) -> None:
     stand.path.chmod(0o640)
-    stand.file.edited(QUARTER).write()
+    stand.file.edited(QUARTER).write(over=stand.file)
     assert stat.S_IMODE(stand.path.stat().st_mode) == 0o640
     assert [each.name for each in stand.path.parent.iterdir() if each.name.startswith(".Pulumi")] == []
 
@@ -137,9 +141,123 @@ def test_a_file_behind_a_link_is_written_where_it_is(stand: Stand, tmp_path: Pat
         (tmp_path / name).write_bytes((stand.path.parent / name).read_bytes())
     link = tmp_path / "Pulumi.dev.yaml"
     link.symlink_to(stand.path)
-    StackFile.read(str(link)).edited(QUARTER).write()
+    linked = StackFile.read(str(link))
+    linked.edited(QUARTER).write(over=linked)
     assert link.is_symlink()
     assert "{a: 75, b: 25}" in stand.path.read_text()
+
+
+def hard_links(path: Path, _: pytest.MonkeyPatch) -> None:
+    (path.parent / "twin").hardlink_to(path)
+
+
+@pytest.fixture(autouse=True)
+def _without_a_twin(stand: Stand) -> Iterator[None]:
+    """The folder is shared by the tests of a module."""
+    yield
+    (stand.path.parent / "twin").unlink(missing_ok=True)
+
+
+def owner(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The new file has another owner, who cannot give it away."""
+
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.chown", refused)
+    if os.getuid() == 0:
+        make = tempfile.mkstemp
+
+        def of_nobody(*args: Any, **options: Any) -> tuple[int, str]:
+            handle, name = make(*args, **options)
+            os.fchown(handle, 65534, 65534)
+            return handle, name
+
+        monkeypatch.setattr("tempfile.mkstemp", of_nobody)
+    else:
+        monkeypatch.setattr("abtest.rollout.stack_file.StackFile._replace", lambda *_: False)
+
+
+def folder(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("tempfile.mkstemp", refused)
+
+
+@pytest.mark.parametrize("obstacle", [hard_links, owner, folder], ids=["hard links", "owner", "folder"])
+def test_a_file_that_cannot_be_replaced_is_overwritten_in_place(
+    obstacle: Callable[[Path, pytest.MonkeyPatch], None], stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, status = stand.path.read_text(), stand.path.stat()
+    file = stand.file
+    obstacle(stand.path, monkeypatch)
+    file.edited(QUARTER).write(over=file)
+    now = stand.path.stat()
+    assert (now.st_ino, now.st_uid, now.st_gid, now.st_mode) == (
+        status.st_ino,
+        status.st_uid,
+        status.st_gid,
+        status.st_mode,
+    )
+    assert stand.path.read_text() == before.replace("{a: 90, b: 10}", "{a: 75, b: 25}")
+    assert [each.name for each in stand.path.parent.iterdir() if each.name.startswith(".Pulumi")] == []
+
+
+def test_an_overwrite_that_fails_puts_the_file_back(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, file, calls = stand.path.read_bytes(), stand.file, iter(["full", "fine"])
+    hard_links(stand.path, monkeypatch)
+
+    def sync(_: int) -> None:
+        if next(calls) == "full":
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", sync)
+    with pytest.raises(EditError, match="cannot be written: No space left on device"):
+        file.edited(QUARTER).write(over=file)
+    assert stand.path.read_bytes() == before
+
+
+def test_a_read_only_file_is_not_written(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = stand.path.read_bytes()
+    monkeypatch.setattr("abtest.rollout.stack_file.os.access", lambda *_: True)  # as for root
+    stand.path.chmod(0o444)
+    with pytest.raises(EditError, match=r"Pulumi.dev.yaml is read-only, so it was not changed; allow it: chmod u\+w "):
+        stand.file.edited(QUARTER).write(over=stand.file)
+    stand.path.chmod(0o644)
+    assert stand.path.read_bytes() == before
+    assert stand.engine.updates == []
+
+
+@pytest.mark.parametrize("by_name", [False, True], ids=["in place", "by another file"])
+def test_an_edit_while_the_new_file_is_made_is_kept(
+    by_name: bool,  # noqa: FBT001 a case
+    stand: Stand,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file, mine = stand.file, stand.path.read_text() + "# mine\n"
+
+    def edit(_: int) -> None:
+        if by_name:
+            (stand.path.parent / "new").write_text(mine)
+            (stand.path.parent / "new").replace(stand.path)
+        else:
+            stand.path.write_text(mine)
+
+    monkeypatch.setattr("os.fsync", edit)
+    with pytest.raises(MoveError, match="was edited in the meantime, so it was not changed"):
+        moved(stand, file)
+    assert stand.path.read_text() == mine
+    assert stand.engine.updates == []
+
+
+def test_a_file_keeps_its_access_lists(stand: Stand) -> None:
+    try:
+        os.setxattr(stand.path, "user.note", b"kept")
+    except OSError:
+        pytest.skip("this file system keeps no extended attributes")
+    stand.file.edited(QUARTER).write(over=stand.file)
+    assert os.getxattr(stand.path, "user.note") == b"kept"
 
 
 def test_a_file_that_cannot_be_written_keeps_what_it_had(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,6 +268,6 @@ def test_a_file_that_cannot_be_written_keeps_what_it_had(stand: Stand, monkeypat
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(EditError, match=r"Pulumi.dev.yaml cannot be written: No space left on device"):
-        stand.file.edited(QUARTER).write()
+        stand.file.edited(QUARTER).write(over=stand.file)
     assert stand.path.read_bytes() == before
     assert [each.name for each in stand.path.parent.iterdir() if each.name.startswith(".Pulumi")] == []

@@ -340,7 +340,7 @@ def test_the_same_command_goes_on_at_the_step_that_stands(running: Running) -> N
 def test_it_goes_on_where_the_file_was_edited_and_the_update_never_ran(running: Running) -> None:
     running.time.at.append((120, running.time.interrupt))
     running.run()
-    running.stand.file.edited({("abtest:weights",): {"a": 60, "b": 40}}).write()
+    running.stand.file.edited({("abtest:weights",): {"a": 60, "b": 40}}).write(over=running.stand.file)
     assert resume(running.stand) == (running.plan, 3)
 
 
@@ -353,7 +353,7 @@ def test_it_begins_anew_where_its_first_step_was_refused(running: Running) -> No
 def test_other_weights_than_the_ramp_wrote_are_told(running: Running) -> None:
     running.time.at.append((120, running.time.interrupt))
     running.run()
-    running.stand.file.edited({("abtest:weights",): {"a": 55, "b": 45}}).write()
+    running.stand.file.edited({("abtest:weights",): {"a": 55, "b": 45}}).write(over=running.stand.file)
     with pytest.raises(MoveError, match="has other weights than it wrote"):
         resume(running.stand)
 

@@ -112,7 +112,7 @@ def test_it_works_where_somebody_made_the_default_action_something_else(stand: S
 
 
 def test_nothing_but_what_forwards_to_them_is_touched(stand: Stand) -> None:
-    stand.file.edited({("abtest:rules", "path-b", "forward"): "split"}).write()
+    stand.file.edited({("abtest:rules", "path-b", "forward"): "split"}).write(over=stand.file)
     for everywhere, only in [
         (False, ("Listener::listener-80", "ListenerRule::rule-10")),
         (True, ("Listener::listener-80", "ListenerRule::rule-10", "ListenerRule::rule-20", "ListenerRule::rule-30")),

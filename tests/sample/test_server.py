@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -300,6 +301,9 @@ def test_extensions_and_trailers_of_a_chunked_body_are_skipped(port: int) -> Non
     assert b'"status": "ok"' in answers
 
 
+CHUNKED, NOT_A_NUMBER = b"Transfer-Encoding: chunked\r\n\r\n", b"the body's length is not a number"
+
+
 # The client's mistakes ------------------------------------------------------------------------------------------------
 
 
@@ -334,22 +338,64 @@ def test_features_that_are_no_finite_numbers_are_refused(port: int, body: bytes)
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("fields", "why"),
     [
-        b"Content-Length: ten\r\n\r\n",
-        b"Content-Length: -1\r\n\r\n",
-        b"Content-Length: 10000001\r\n\r\n",
-        b"Transfer-Encoding: chunked\r\n\r\nten\r\n",
-        b"Transfer-Encoding: chunked\r\n\r\n-1\r\n",
-        b"Transfer-Encoding: chunked\r\n\r\n989681\r\n",
+        (b"Content-Length: ten\r\n\r\n", NOT_A_NUMBER),
+        (b"Content-Length: -1\r\n\r\n", NOT_A_NUMBER),
+        (b"Content-Length: 250001\r\n\r\n", b"the body is over 250,000 bytes"),
+        (CHUNKED + b"ten\r\n", NOT_A_NUMBER),
+        (CHUNKED + b"-1\r\n", NOT_A_NUMBER),
+        (CHUNKED + b"0x3\r\n[1]\r\n0\r\n\r\n", NOT_A_NUMBER),
+        (CHUNKED + b"+3\r\n[1]\r\n0\r\n\r\n", NOT_A_NUMBER),
+        (CHUNKED + b"1_0\r\n", NOT_A_NUMBER),
+        (CHUNKED + b"3D091\r\n", b"the body is over 250,000 bytes"),
+        (CHUNKED + b"2\r\n[1]\r\n0\r\n\r\n", b"a chunk is longer than its size"),
+        (CHUNKED + b"3\n[1]\n0\n\n", b"does not end with CR LF"),
+        (CHUNKED + b"3;" + b"x" * 2000, b"a line of the body is too long"),
+        (CHUNKED + b"0\r\n" + b"X-Trailer: 1\r\n" * 200, b"there are too many trailers"),
+        (b"Transfer-Encoding: gzip, chunked\r\n\r\n", b"the only Transfer-Encoding is chunked"),
+        (b"Transfer-Encoding: chunked, identity\r\n\r\n", b"the only Transfer-Encoding is chunked"),
+        (b"Transfer-Encoding: xchunked\r\n\r\n", b"the only Transfer-Encoding is chunked"),
+        (b"Content-Length: 3\r\n" + CHUNKED + b"0\r\n\r\n", b"the request's length is not clear"),
+        (b"Content-Length: 3\r\nContent-Length: 4\r\n\r\n[1]", b"the request's length is not clear"),
+        (b"Transfer-Encoding: identity\r\n" + CHUNKED + b"0\r\n\r\n", b"the request's length is not clear"),
+        (b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", b"the request's length is not clear"),
     ],
-    ids=["no number", "negative", "over 10 MB", "chunk of no number", "negative chunk", "chunk over 10 MB"],
 )
-def test_a_body_of_wrong_length_is_refused_and_the_connection_closed(port: int, fields: bytes) -> None:
+def test_a_body_of_unclear_length_is_refused_and_the_connection_closed(port: int, fields: bytes, why: bytes) -> None:
     answer = exchange(port, b"POST /predict HTTP/1.1\r\nHost: x\r\n" + fields)
     assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1, "what follows is no request"
     assert b"\r\nConnection: close\r\n" in answer
-    assert b"the body's length is missing, wrong or over 10 MB" in answer
+    assert why in answer
+    assert request(port, "GET", "/healthz").status == 200
+
+
+@pytest.mark.parametrize("fields", [b"Content-Length: 9\r\n\r\n[1]", CHUNKED + b"9\r\n[1]", CHUNKED + b"3\r\n[1]\r\n"])
+def test_a_body_that_is_cut_off_is_not_answered(port: int, fields: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as connection:
+        connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\n" + fields)
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1000) == b""
+
+
+def test_feedback_is_small(recording: tuple[int, Path]) -> None:
+    port, file = recording
+    answer = request(port, "POST", "/feedback", b"[" + b"1," * 5_000)
+    assert (answer.status, answer.body["error"]) == (400, "the body is over 10,000 bytes")
+    request(port, "GET", "/predict", X_Amzn_Trace_Id="Root=1-" + "0" * 2000)
+    assert file.read_text(encoding="utf-8") == ""
+
+
+def test_a_large_body_of_another_path_is_skipped(port: int) -> None:
+    with connect(port) as connection:
+        assert ask(connection, "POST", "/v2/rank", b"x" * 10_000_000).status == 200
+        assert ask(connection, "GET", "/healthz").status == 200
+
+
+def test_large_headers_are_refused(port: int) -> None:
+    answer = exchange(port, b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"x" * 50_000) for n in range(3)))
+    assert answer.startswith(b"HTTP/1.1 431 ")
     assert request(port, "GET", "/healthz").status == 200
 
 
@@ -375,6 +421,47 @@ def test_a_client_that_stops_in_the_middle_holds_up_nobody(port: int) -> None:
         slow.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n[1")
         assert request(port, "GET", "/healthz").status == 200
     assert request(port, "GET", "/healthz").status == 200
+
+
+@pytest.mark.parametrize(
+    "start",
+    [b"GET / HTTP/1.1\r\nX: ", b"POST /predict HTTP/1.1\r\nContent-Length: 99\r\n\r\n", b"GET /"],
+    ids=["headers", "body", "request line"],
+)
+def test_a_client_that_sends_a_byte_now_and_then_is_cut_off(start: bytes) -> None:
+    with serving("--timeout", "0.5") as port, socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as slow:
+        before = time.monotonic()
+        slow.sendall(start)
+        with pytest.raises(ConnectionError):
+            drip(slow, 5)
+        assert time.monotonic() < before + 3
+
+
+def drip(connection: socket.socket, seconds: float) -> None:
+    """A byte now and then."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        connection.sendall(b"1")
+        time.sleep(0.05)
+
+
+def test_an_idle_connection_is_kept_longer_than_a_request_may_take() -> None:
+    with serving("--timeout", "0.2") as port, connect(port) as connection:
+        for _ in range(3):
+            assert ask(connection, "GET", "/healthz").status == 200
+            time.sleep(0.4)
+
+
+def test_further_connections_than_it_takes_get_a_503() -> None:
+    with serving("--most-connections", "2") as port:
+        with connect(port) as one, connect(port) as two:
+            assert {ask(one, "GET", "/healthz").status, ask(two, "GET", "/healthz").status} == {200}
+            assert exchange(port, b"").startswith(b"HTTP/1.1 503 ")
+        for _ in range(100):
+            if exchange(port, b"GET /healthz HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200 "):
+                return
+            time.sleep(0.05)
+        raise AssertionError("the connections that were closed count no longer")
 
 
 # On Amazon Linux 2023 -------------------------------------------------------------------------------------------------

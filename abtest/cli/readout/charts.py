@@ -9,8 +9,8 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from html import escape
 
+from abtest.escape import html, line
 from abtest.readout.route import Effect, RouteReadout
 from abtest.readout.statistics.metrics import number
 
@@ -139,10 +139,10 @@ def latencies(route: RouteReadout, name: str) -> str:
 
 
 def _svg(name: str, title: str, description: str, drawn: Iterable[str]) -> str:
-    name = escape(name)
+    name = html(line(name))
     return (
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-labelledby="{name}-title {name}-desc">'
-        f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(description)}</desc>'
+        f'<title id="{name}-title">{html(line(title))}</title><desc id="{name}-desc">{html(line(description))}</desc>'
         f"{''.join(drawn)}</svg>"
     )
 
@@ -203,7 +203,7 @@ def _dot(place: int, at: _Place, radius: float) -> str:
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{html(line(text))}</text>'
 
 
 def _points(places: Sequence[_Place]) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from abtest.cli.readout import charts, figures
+from abtest.escape import line
 
 if TYPE_CHECKING:
     from abtest.readout.breakdown import By
@@ -33,6 +34,7 @@ def write(readout: Readout, by: Collection[By] = ()) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -52,6 +54,11 @@ def write(readout: Readout, by: Collection[By] = ()) -> str:
         breakdowns=[(name, *figures.breakdown(readout.breakdowns.get(name, ()))) for name in by],
         pictures={route.name: list(_pictures(route, f"route{number}")) for number, route in enumerate(readout.routes)},
     )
+
+
+def _shown(value: Any) -> Any:
+    """A value as the page has it, before its marks are escaped; a picture is marked up already."""
+    return line(value) if type(value) is str else value
 
 
 def _pictures(route: RouteReadout, name: str) -> Iterator[_Picture]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from html import escape
 from typing import TYPE_CHECKING
 
 from abtest.cli.readout import figures
+from abtest.escape import markdown
 
 if TYPE_CHECKING:
     from abtest.readout.breakdown import By
@@ -21,18 +21,18 @@ def write(readout: Readout, by: Collection[By] = ()) -> str:
 
 
 def _lines(readout: Readout, by: Collection[By]) -> Iterator[str]:
-    yield f"## {_plain(figures.headline(readout))}"
+    yield f"## {markdown(figures.headline(readout))}"
     yield ""
     for each in readout.conclusions:
-        yield f"**{_plain(each.text)}**"
+        yield f"**{markdown(each.text)}**"
         yield ""
     if readout.sure:
-        yield _plain(readout.sure)
+        yield markdown(readout.sure)
         yield ""
-    yield _plain(f"{figures.span(readout.asked)}; source: {readout.source}; unit: {readout.unit}.")
+    yield markdown(f"{figures.span(readout.asked)}; source: {readout.source}; unit: {readout.unit}.")
     yield ""
     for finding in readout.health:
-        yield f"- {figures.MARKS[finding.level]}: {_plain(finding.text)}"
+        yield f"- {figures.MARKS[finding.level]}: {markdown(finding.text)}"
     yield ""
     for route in readout.routes:
         yield from _route(route)
@@ -40,11 +40,11 @@ def _lines(readout: Readout, by: Collection[By]) -> Iterator[str]:
         heads, lines = figures.breakdown(readout.breakdowns.get(name, ()))
         yield from _table((f"by {name}", *heads), lines)
     for when, weights in figures.periods(readout):
-        yield f"- split {when}: {_plain(weights)}"
+        yield f"- split {when}: {markdown(weights)}"
     if readout.not_randomised:
-        yield f"- not compared, since nothing is chosen there: {_plain(figures.not_compared(readout))}"
+        yield f"- not compared, since nothing is chosen there: {markdown(figures.not_compared(readout))}"
     for note in readout.notes:
-        yield f"- {_plain(note)}"
+        yield f"- {markdown(note)}"
 
 
 def _route(route: RouteReadout) -> Iterator[str]:
@@ -52,7 +52,7 @@ def _route(route: RouteReadout) -> Iterator[str]:
         head = f"{route.name}: {variant.name} against {route.control}"
         yield from _table((head, *figures.EFFECTS), (line for _, line in figures.effects(route, variant.name)))
         if words := figures.would_show(route, variant.name):
-            yield _plain(words)
+            yield markdown(words)
             yield ""
     yield from _table((route.name, *map(figures.name_of, route.variants)), figures.facts(route))
 
@@ -67,12 +67,4 @@ def _table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> Iterator[str
 
 
 def _row(cells: Iterable[str]) -> str:
-    return f"|{'|'.join(_plain(cell) for cell in cells)}|"
-
-
-def _plain(text: str) -> str:
-    """What a log says is shown as it is: it makes no tag, no link, no emphasis and no cell."""
-    text = escape(" ".join(text.split()), quote=False)
-    for character in "\\`*_[]|":
-        text = text.replace(character, f"\\{character}")
-    return text
+    return f"|{'|'.join(markdown(cell).replace('|', chr(92) + '|') for cell in cells)}|"

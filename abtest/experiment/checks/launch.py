@@ -6,6 +6,7 @@ from pathlib import Path as FilePath
 
 from abtest.experiment import limits
 from abtest.experiment.checks.values import given
+from abtest.experiment.files import read_script
 from abtest.experiment.problems import Path, Report
 from abtest.experiment.types import Launch, Secret, Variant
 
@@ -29,9 +30,8 @@ def check_launch(variant: Variant, launch: Launch, report: Report, path: Path, f
     where = (*path, "userDataFile")
     if isinstance(launch.user_data_file, Secret) or report.is_broken(where):
         return
-    file = folder / launch.user_data_file
     try:
-        data = file.read_bytes()
+        data = read_script(folder, launch.user_data_file)
         data.decode()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterator
 
 from abtest.experiment import limits
 from abtest.experiment.checks.split import check_forward
 from abtest.experiment.checks.values import check_cidr
 from abtest.experiment.problems import Path, Report, nearest
+from abtest.experiment.regex import compiled, repeats_itself
 from abtest.experiment.types import SPLIT, Experiment, Listener, Redirect, Rule, Secret, When
 
 __all__ = ["check_header_name", "check_rules", "check_when"]
@@ -168,7 +168,7 @@ _UNSUPPORTED = (
     (re.compile(r"\\[pP]"), r"\p{…}"),
 )
 _ESCAPE_OR_CLASS = re.compile(r"\\(.)|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]")
-_MALFORMED = ("parenthesis", "missing )", "unterminated", "nothing to repeat", "bad escape (end of pattern)")
+_MALFORMED = ("missing", "unexpected )", "no argument for repetition", "trailing \\")
 
 
 def _check_regex(value: str, report: Report, path: Path) -> None:
@@ -177,19 +177,23 @@ def _check_regex(value: str, report: Report, path: Path) -> None:
         if pattern.search(bare):
             report.error(path, f'"{value}" has {what}, which AWS does not support (ALB guide rule-condition-types)')
             return
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python's own plans for its syntax
-            re.compile(value)
-    except OverflowError:
+    if re.search(r"\{\d{6,}", bare):  # RE2 takes it for plain text
         report.error(path, f'"{value}" is no regular expression: a repetition is too large')
         return
-    except re.error as error:
+    try:
+        compiled(value)
+    except ValueError as error:
         if any(words in str(error) for words in _MALFORMED):
             report.error(path, f'"{value}" is no regular expression: {error}')
         else:
             report.warning(path, f'"{value}" cannot be judged here: {error}')
         return
+    if repeats_itself(value):
+        report.warning(
+            path,
+            f'"{value}" repeats a group of which every part may repeat: AWS does not name its engine, and some take '
+            "very long over that; repeat once",
+        )
     if not (value.startswith("^") and value.endswith("$")):
         report.warning(
             path,

@@ -6,6 +6,7 @@ A line has 34 fields; where this balancer has nothing to say (TLS, WAF, transfor
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -94,6 +95,8 @@ class AccessLog:
 
     def __init__(self, path: Path, on_entry: Callable[[Entry], Any] = lambda _: None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_fifo():  # to open it would wait for a reader
+            raise OSError(errno.EINVAL, "it is a pipe; name a file")
         self.path = path
         self.on_entry = on_entry
         self._is_new = not path.exists()

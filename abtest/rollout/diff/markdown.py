@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from abtest.escape import code, markdown, table_row
 from abtest.rollout.diff.chart import as_mermaid
 from abtest.rollout.diff.effect import Effect, Pair
 from abtest.rollout.diff.headers import kept_headers
@@ -27,7 +28,6 @@ from abtest.rollout.diff.wording import (
 )
 from abtest.routing import Route, percent
 from abtest.routing.analysis import duration
-from abtest.routing.render import code, table_row
 
 __all__ = ["as_markdown"]
 
@@ -38,7 +38,7 @@ _LIMIT = 65_000
 
 def as_markdown(effect: Effect, stack: str, sides: tuple[str, str]) -> str:
     """The whole comment; ``sides`` says what the versions before and after are."""
-    found = [f"### abtest: {stack}", f"**{stack}: {summary(effect)}.**"]
+    found = [f"### abtest: {markdown(stack)}", f"**{markdown(stack)}: {summary(effect)}.**"]
     end = f"<sub>Before: {code(sides[0])}. After: {code(sides[1])}.</sub>"
     for part in _parts(effect):
         if sum(map(len, found)) + len(part) + len(end) < _LIMIT:

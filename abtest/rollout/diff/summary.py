@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from abtest.escape import code
 from abtest.rollout.diff.effect import Effect, Pair
 from abtest.rollout.diff.traffic import Move, asks_for
 from abtest.rollout.diff.wording import (
@@ -19,7 +20,6 @@ from abtest.rollout.diff.wording import (
 )
 from abtest.routing import Action, percent
 from abtest.routing.analysis import duration
-from abtest.routing.render import code
 
 __all__ = ["summary", "unguarded_words"]
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 from abtest.experiment import Experiment, Project, Source, load, try_load
 from abtest.experiment.engine_text import decoded
 from abtest.experiment.engine_yaml import parse
+from abtest.experiment.files import read_script
 from abtest.experiment.load import likely_controls
 from abtest.experiment.problems import NAMESPACE
 from abtest.experiment.source import read_text
@@ -58,7 +59,7 @@ class Version:
         return cls(
             experiment=experiment,
             stack=source.stack,
-            scripts={name: (project.folder / script).read_bytes() for name, script in scripts_of(experiment).items()},
+            scripts={name: read_script(project.folder, script) for name, script in scripts_of(experiment).items()},
             elsewhere={"name": project.name, **others},
             encrypted={
                 **dict(_encrypted(project.config)),

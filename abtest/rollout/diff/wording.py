@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from abtest.escape import code
 from abtest.rollout.diff.replacement import Replacement
 from abtest.rollout.diff.settings import Setting
 from abtest.rollout.diff.updates import Updates
 from abtest.routing import Action, Request, Route, percent
 from abtest.routing.analysis import duration
-from abtest.routing.render import code
 
 __all__ = [
     "MAIN",

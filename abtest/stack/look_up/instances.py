@@ -13,6 +13,7 @@ import pulumi_aws as aws
 from msgspec import Struct
 
 from abtest.experiment import Experiment
+from abtest.experiment.files import read_script
 from abtest.experiment.problems import Path, Report
 from abtest.experiment.types import Launch, Variant
 from abtest.stack.look_up.ask import NotFoundError, ask
@@ -67,9 +68,14 @@ def find_launchables(
             report.error(path, f"{launch.instance_type} cannot be started: {error}")
             continue
         script = launch.user_data_file
-        user_data = (folder / script).read_text(encoding="utf-8") if script else sample_user_data(name, variant)
+        user_data = _with_unix_lines(read_script(folder, script)) if script else sample_user_data(name, variant)
         found[name] = Launchable(image, fitting if launch.scales else spread(name, launch.count, fitting), user_data)
     return found
+
+
+def _with_unix_lines(script: bytes) -> str:
+    """A shell takes the CR of a line end for a part of the command."""
+    return script.decode().replace("\r\n", "\n")
 
 
 def spread(variant: str, count: int, subnets: tuple[Subnet, ...]) -> tuple[Subnet, ...]:
