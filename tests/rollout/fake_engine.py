@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -65,16 +66,26 @@ class FakeEngine:
         if error:
             raise error
 
+    @cached_property
+    def _groups(self) -> dict[str, str]:
+        """ARNs by variant. Like those of rules they are read once, since the engine makes and replaces nothing."""
+        arns = [group["TargetGroupArn"] for group in self._elbv2.describe_target_groups()["TargetGroups"]]
+        return {tags["abtest:variant"]: arn for arn, tags in self._tagged(arns).items()}
+
+    @cached_property
+    def _rules(self) -> dict[str, str]:
+        rules = self._elbv2.describe_rules(ListenerArn=self._listener)["Rules"]
+        tagged = self._tagged([rule["RuleArn"] for rule in rules if not rule["IsDefault"]])
+        return {tags["abtest:rule"]: arn for arn, tags in tagged.items()}
+
     def _apply(self, experiment: Experiment) -> None:
-        groups = self._tagged([g["TargetGroupArn"] for g in self._elbv2.describe_target_groups()["TargetGroups"]])
-        arns = {tags["abtest:variant"]: arn for arn, tags in groups.items()}
+        arns = self._groups
         self._elbv2.modify_listener(
             ListenerArn=self._listener,
             DefaultActions=[_forward(experiment.weights, arns, experiment.stickiness_seconds)],
         )
-        rules = self._elbv2.describe_rules(ListenerArn=self._listener)["Rules"]
-        for arn, tags in self._tagged([rule["RuleArn"] for rule in rules if not rule["IsDefault"]]).items():
-            rule: Rule = experiment.rules[tags["abtest:rule"]]
+        for name, arn in self._rules.items():
+            rule: Rule = experiment.rules[name]
             if weights := experiment.forward_weights(rule):
                 self._elbv2.modify_rule(RuleArn=arn, Actions=[_forward(weights, arns, experiment.stickiness_of(rule))])
         if experiment.held:
