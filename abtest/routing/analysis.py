@@ -219,9 +219,13 @@ def _warn_of_shadow(report: Report, shadow: Shadow) -> None:
 
 
 def _warn_of_strangers(report: Report, table: RoutingTable) -> None:
-    """On somebody else's listener a rule that asks for less than the split takes requests of others too."""
+    """On an existing listener, a rule that asks for less than the split takes requests of others too. A header or query
+    parameter of its own is as good as the one that a split begins with.
+    """
     for route in table.routes[:-1]:
-        if not route.is_split and not includes(table.split.conditions, route.conditions):
+        marked = any(condition.kind in {"header", "query"} for condition in route.conditions)
+        asked = [c for c in table.split.conditions if not (marked and c.kind in {"header", "query"})]
+        if not route.is_split and not includes(asked, route.conditions):
             report.warning(
                 ("rules", route.name or "", "when"),
                 "also takes requests that are none of the split's, of whatever else that listener serves; ask for what "

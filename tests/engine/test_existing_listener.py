@@ -12,6 +12,8 @@ from tests.engine.harness import Cloud, Engine
 pytestmark = pytest.mark.engine
 
 WHEN = {"host": ["ranker.example.com"]}
+#: What no client sends yet: the targets of a split are health-checked from then on.
+CANARY = {**WHEN, "header": {"X-Canary": ["yes"]}}
 
 
 def shared_listeners(cloud: Cloud) -> tuple[str, str]:
@@ -38,19 +40,27 @@ def shared_listeners(cloud: Cloud) -> tuple[str, str]:
     return one, two
 
 
-def existing(arn: str, priority: int = 200, **changes: Any) -> dict[str, Any]:
-    config = changed(BASE, guardrails={"requireHealthy": False}, **changes)
-    return {**config, "listener": {"arn": arn, "split": {"priority": priority, "when": WHEN}}}
+def existing(arn: str, priority: int = 200, when: dict[str, Any] = WHEN, **changes: Any) -> dict[str, Any]:
+    config = changed(BASE, guardrails={"requireHealthy": False}, **{"rules": {}, **changes})
+    return {**config, "listener": {"arn": arn, "split": {"priority": priority, "when": when}}}
 
 
 def test_a_split_on_an_existing_listener_goes_up_moves_and_goes_down(fresh: Engine) -> None:
     arn, other = shared_listeners(fresh.cloud)
     before = fresh.cloud.arns
-    fresh.preview(existing(arn)).succeeded()
+    for run in (fresh.preview(existing(arn)), fresh.up(existing(arn))):
+        assert run.code != 0
+        assert "the main split would send live requests of that listener to a and b at once" in run.output
+        assert "CreateRule" not in run.routing
 
-    made = fresh.up(existing(arn)).succeeded()
+    made = fresh.up(existing(arn, when=CANARY)).succeeded()
     assert made.gaps == []
-    assert set(fresh.cloud.layout["rules"]) == {"80 5", "80 10", "80 20", "80 200", "80 default", "8080 default"}
+    assert set(fresh.cloud.layout["rules"]) == {"80 5", "80 200", "80 default", "8080 default"}
+    fresh.write_tags()
+    wide = fresh.up(existing(arn, weights={"a": 60, "b": 40}))
+    assert "40 points of b at once" in wide.output
+    assert wide.writes == []
+    fresh.up(existing(arn)).succeeded()
     assert fresh.cloud.weights("80 200") == {"abtest-a": 90, "abtest-b": 10}
     fresh.write_tags()
     assert fresh.up().succeeded().writes == []
@@ -78,7 +88,7 @@ def test_a_split_on_an_existing_listener_goes_up_moves_and_goes_down(fresh: Engi
     fresh.write_tags()
 
     elsewhere = fresh.up(existing(other, weights={"a": 40, "b": 60}))
-    assert "b would go from 0 % to 60 % on the main split" in elsewhere.output, "nor does another listener"
+    assert "60 points of b at once" in elsewhere.output, "nor does another listener"
     assert elsewhere.writes == []
 
     fresh.destroy().succeeded()

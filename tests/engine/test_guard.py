@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,6 @@ def refused(run: Run, *words: str) -> None:
 
 @pytest.fixture
 def guarded(standing: Engine) -> Engine:
-    """Without guardrails every stack can be brought back to where the tests begin."""
     return standing.stand(GUARDED).write_tags()
 
 
@@ -54,7 +54,7 @@ def test_the_control_may_gain_all_at_once(guarded: Engine) -> None:
     guarded.up(changed(GUARDED, weights={"a": 100, "b": 0})).succeeded()
 
 
-def test_renamed_renumbered_and_swapped_rules_are_compared_with_their_own_past(guarded: Engine) -> None:
+def test_renamed_renumbered_and_swapped_rules_that_move_no_request_pass(guarded: Engine) -> None:
     swapped = changed(
         GUARDED, rules={"to-b": rule(20, "/v2/*", "b"), "halves": rule(10, "/halves/*", {"a": 50, "b": 50})}
     )
@@ -74,9 +74,52 @@ def test_a_rule_that_moves_and_gains_is_refused(guarded: Engine) -> None:
     refused(guarded.up(config), "b would go from 50 % to 100 % on rule halves")
 
 
+PINNED = changed(GUARDED, rules={"pin": rule(10, "/*", "a"), "v2": rule(20, "/v2/*", "b")})
+FROM_PIN = "requests to /v2/* would go from a 100 % (rule pin) to b 100 % (rule v2), for example GET /v2/x"
+AWAY = {"priority": 20, "when": {"path": ["/*"]}, "redirect": {"path": "/v2/#{path}"}}
+LOOSE = {"maxStep": 100, "requireHealthy": False, "minHealthy": 1}
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (changed(PINNED, rules__pin__priority=20, rules__v2__priority=10), FROM_PIN),
+        (changed(PINNED, rules__v2__priority=5), FROM_PIN),
+        (changed(PINNED, rules__pin__when__path=["/x"]), FROM_PIN),
+        (changed(PINNED, rules={"v2": rule(20, "/v2/*", "b")}), FROM_PIN),
+        (changed(PINNED, rules__new=rule(5, "/n", "b")), "requests to /n would go from a 100 % (rule pin) to b 100 % (rule new)"),
+        (changed(PINNED, rules={"pin": AWAY, "v2": rule(10, "/v2/*", "b")}), "to b 100 % (rule pin, redirected to rule v2)"),
+        (
+            changed(PINNED, weights={"a": 0, "b": 100}, rules={}, guardrails=LOOSE),
+            "this update also loosens the guardrails (maxStep 25 → 100, requireHealthy true → false)",
+        ),
+        (
+            {key: value for key, value in changed(PINNED, weights={"a": 0, "b": 100}, rules={}).items() if key != "guardrails"},
+            "this update also removes abtest:guardrails",
+        ),
+        (changed(PINNED, control="b"), "abtest:control would change from a to b, which has 10 % of the deployed main split"),
+    ],
+    ids=["swap", "to the front", "narrow", "delete only", "before a pin", "redirect", "loosen", "remove", "control"],
+)  # fmt: skip
+def test_requests_that_would_come_to_b_are_refused(guarded: Engine, config: dict[str, Any], words: str) -> None:
+    guarded.stand(PINNED).write_tags()
+    refused(guarded.preview(config), words)
+    refused(guarded.up(config), words)
+    guarded.write(PINNED)
+    assert set(guarded.cloud.layout["rules"]) == {"80 10", "80 20", "80 default"}
+
+
+def test_a_rule_that_no_request_misses_is_deleted_and_the_tag_follows(guarded: Engine) -> None:
+    guarded.stand(PINNED).write_tags()
+    run = guarded.up(changed(PINNED, rules={"pin": rule(10, "/*", "a")})).succeeded()
+    assert (run.did("update"), run.did("delete")) == (["listener-80"], ["rule-20"])
+
+
 def test_a_new_rule_is_compared_with_the_split_that_its_requests_left(guarded: Engine) -> None:
     config = changed(GUARDED, rules__all=rule(40, "/*", "b"))
-    refused(guarded.preview(config), "b would go from 10 % to 100 % on rule all")
+    refused(
+        guarded.preview(config), "requests to /* would go from a 90 %, b 10 % (the main split) to b 100 % (rule all)"
+    )
     guarded.up(changed(GUARDED, rules__all=rule(40, "/*", "split"))).succeeded()
 
 
@@ -100,7 +143,7 @@ def test_a_group_that_is_replaced_gains_no_share_in_the_same_update(guarded: Eng
     warm = changed(GUARDED, weights={"a": 100, "b": 0}, rules={})
     guarded.up(warm).succeeded()
     config = changed(warm, variants__b__port=9090, weights={"a": 90, "b": 10})
-    words = "b would go from 0 % to 10 % on the main split, but the same update replaces its target group"
+    words = "b would go from 0 % to 10 % on the main split, but the same update replaces the target group of b"
     refused(guarded.preview(config), words)
     run = guarded.up(config)
     assert run.code != 0
@@ -117,7 +160,7 @@ def test_a_control_that_only_the_new_file_names_does_not_gain_all_at_once(guarde
 
 def test_a_new_variant_is_warmed_first(guarded: Engine) -> None:
     config = changed(GUARDED, variants__c=launching(), weights={"a": 90, "b": 5, "c": 5})
-    refused(guarded.preview(config), "no rule forwards to it yet", "abtest:weights.c' 0")
+    refused(guarded.preview(config), "no rule forwards to c yet", "abtest:weights.c' 0")
     guarded.up(changed(config, weights={"a": 90, "b": 10, "c": 0})).succeeded()
     guarded.up(config).succeeded()
 
@@ -126,8 +169,8 @@ def test_a_held_variant_gains_nothing_until_an_update_leaves_its_share_as_it_is(
     rolled_back = changed(GUARDED, weights={"a": 100}, held=["b"])
     guarded.up(rolled_back).succeeded()
     guarded.write_tags()
-    refused(guarded.preview(GUARDED), "but it is held; the deployed listener holds it")
-    refused(guarded.up(GUARDED), "but it is held; the deployed listener holds it")
+    refused(guarded.preview(GUARDED), "but b is held; the deployed listener holds it")
+    refused(guarded.up(GUARDED), "but b is held; the deployed listener holds it")
     guarded.up(changed(rolled_back, held=[])).succeeded()
     guarded.write_tags()
     guarded.up(GUARDED).succeeded()
@@ -135,7 +178,7 @@ def test_a_held_variant_gains_nothing_until_an_update_leaves_its_share_as_it_is(
 
 def test_a_variant_without_a_healthy_target_gains_nothing(guarded: Engine) -> None:
     config = changed(GUARDED, weights={"a": 80, "b": 20})
-    words = "b would go from 10 % to 20 % on the main split, but it has 0 healthy targets and minHealthy is 1"
+    words = "b would go from 10 % to 20 % on the main split, but b has 0 healthy targets and needs 1 (minHealthy)"
     with guarded.cloud.proxy.health({"abtest-b": "unhealthy"}):
         refused(guarded.preview(config), words)
         refused(guarded.up(config), words)
@@ -163,7 +206,7 @@ def test_a_variant_gains_nothing_while_its_alarm_is_on(guarded: Engine) -> None:
             Dimensions=[{"Name": "TargetGroup", "Value": group}],
         )  # fmt: skip
         cloudwatch.set_alarm_state(AlarmName="b-fails", StateValue="ALARM", StateReason="5 was over 1")
-        words = "b would go from 10 % to 20 % on the main split, but its alarm b-fails is in ALARM (5 was over 1)"
+        words = "b would go from 10 % to 20 % on the main split, but the alarm b-fails of b is in ALARM (5 was over 1)"
         refused(guarded.preview(config), words)
         refused(guarded.up(config), words)
         cloudwatch.delete_alarms(AlarmNames=["b-fails"])
@@ -187,7 +230,7 @@ def test_what_a_rollback_takes_out_is_no_warning(guarded: Engine) -> None:
 # AWS that does not answer ---------------------------------------------------------------------------------------------
 
 SHIFTED = changed(GUARDED, weights={"a": 80, "b": 20})
-UNSEEN = "the guard cannot see what is deployed, so it lets nothing through: "
+UNSEEN = "the guard cannot read the deployed state, so the update is blocked: "
 
 
 def test_a_throttled_guard_lets_nothing_through(guarded: Engine) -> None:
@@ -203,6 +246,7 @@ def test_suspended_guardrails_let_an_emergency_through(guarded: Engine) -> None:
     ).succeeded()
 
 
-def test_without_guardrails_the_engine_has_no_hook(standing: Engine) -> None:
-    run = standing.up(changed(BASE, weights={"a": 0, "b": 100})).succeeded()
-    assert not any(call.action == "DescribeRules" for call in run.calls)
+def test_the_guardrails_go_in_an_update_of_their_own(guarded: Engine) -> None:
+    guarded.up(BASE).succeeded()
+    guarded.write_tags()
+    guarded.up(changed(BASE, weights={"a": 0, "b": 100})).succeeded()

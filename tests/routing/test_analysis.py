@@ -277,10 +277,12 @@ def test_a_rule_with_an_encrypted_value_is_looked_at_with_the_others() -> None:
 
 def test_a_rule_that_takes_other_peoples_requests_on_a_shared_listener_is_told() -> None:
     arn = "arn:aws:elasticloadbalancing:us-east-1:123456789012:listener/app/shared/50dc6c495c0c9188/f2f7dc8efc522ab2"
+    host = {"host": ["ranker.example.com"]}
     keys = config(
-        listener={"arn": arn, "split": {"priority": 200, "when": {"host": ["ranker.example.com"]}}},
+        listener={"arn": arn, "split": {"priority": 200, "when": {**host, "header": {"X-Canary": ["yes"]}}}},
         rules={
-            "ours": rule(priority=10, when={"host": ["ranker.example.com"], "path": ["/x"]}),
+            "ours": rule(priority=10, when={**host, "path": ["/x"], "header": {"X-Canary": ["yes"]}}),
+            "testers": rule(priority=15, when={**host, "query": {"model": ["b"]}}),
             "anybodys": rule(priority=20, when={"path": ["/x"]}),
         },
     )

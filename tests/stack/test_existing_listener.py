@@ -37,7 +37,9 @@ def test_the_split_is_a_rule_of_that_listener(example: Deployment) -> None:
     rules = example.of_type(":ListenerRule")
     assert set(rules) == {"rule-190", "rule-200"}
     split = rules["rule-200"].inputs
-    assert (split["listenerArn"], split["conditions"]) == (ARN, [{"hostHeader": {"values": ["ranker.example.com"]}}])
+    host = {"hostHeader": {"values": ["ranker.example.com"]}}
+    canary = {"httpHeader": {"httpHeaderName": "X-Canary", "values": ["yes"]}}
+    assert (split["listenerArn"], split["conditions"]) == (ARN, [host, canary])
     forward = split["actions"][0]["forward"]
     assert [group["weight"] for group in forward["targetGroups"]] == [95, 5]
     assert forward["stickiness"] == {"enabled": True, "duration": 1800}
@@ -47,6 +49,8 @@ def test_tags_tell_whose_the_rules_are_and_which_is_the_split(example: Deploymen
     tags = {name: rule.inputs["tags"] for name, rule in example.of_type(":ListenerRule").items()}
     assert {tags[name]["abtest:stack"] for name in tags} == {"abtest/existing-listener"}
     assert tags["rule-200"]["abtest:control"] == "a"
+    assert tags["rule-200"]["abtest:guardrails"] == "maxStep=25 requireHealthy=true minHealthy=1 alarms=true"
+    assert tags["rule-200"]["abtest:rules"] == "1"
     assert "abtest:control" not in tags["rule-190"]
 
 
