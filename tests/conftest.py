@@ -24,6 +24,12 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 _FILES = pytest.StashKey[set[str]]()
+# No test asks the AWS, or goes through the proxy, that the developer's shell and files name.
+for _name in [name for name in os.environ if name.startswith(("AWS_", "BOTO", "MOTO_"))]:
+    del os.environ[_name]
+os.environ |= dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "BOTO_CONFIG"), os.devnull)
+os.environ |= dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
+
 # As after `source .venv/bin/activate`: messages call the program abtest.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 
