@@ -28,6 +28,7 @@ _FILES = pytest.StashKey[set[str]]()
 for _name in [name for name in os.environ if name.startswith(("AWS_", "BOTO", "MOTO_"))]:
     del os.environ[_name]
 os.environ |= dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "BOTO_CONFIG"), os.devnull)
+os.environ |= {"AWS_EC2_METADATA_DISABLED": "true"}
 os.environ |= dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
 
 # As after `source .venv/bin/activate`: messages call the program abtest.
