@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import chdir, nullcontext
 
 import hypothesis
+import pulumi.runtime.resource
 import pytest
+from pulumi.runtime.proto.source_pb2 import StackTrace
 
 from abtest.local import Deployment
 from tests.configs import ROOT
@@ -19,6 +21,11 @@ from tests.deployed import deploy, unshared
 hypothesis.settings.register_profile("here", deadline=None)
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+# Pulumi tells the engine where each resource is made, from all the calls above it. Here they are pytest's, and the
+# mocks take no notice: it took as long as everything else that a resource needs of Pulumi.
+pulumi.runtime.resource._get_stack_trace = StackTrace
 
 
 # Modules and collected tests stay: to look for garbage among them, and often, took a good part of the time.
