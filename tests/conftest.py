@@ -10,7 +10,9 @@ from contextlib import chdir, nullcontext
 from pathlib import Path
 
 import hypothesis
+import pulumi.runtime.resource
 import pytest
+from pulumi.runtime.proto.source_pb2 import StackTrace
 
 from abtest.local import Deployment
 from tests.configs import ROOT
@@ -33,6 +35,10 @@ os.environ |= dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
 
 # As after `source .venv/bin/activate`: messages call the program abtest.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+
+# Pulumi tells the engine where each resource is made, from all the calls above it. Here they are pytest's, and the
+# mocks take no notice: it took as long as everything else that a resource needs of Pulumi.
+pulumi.runtime.resource._get_stack_trace = StackTrace
 
 
 # Modules and collected tests stay: to look for garbage among them, and often, took a good part of the time.

@@ -167,7 +167,11 @@ def test_an_attachment_is_named_by_its_target_so_that_others_stay() -> None:
         deploy(config(weights={"a": 1}, variants={"a": variant(targets={"instanceIds": ids})}))
         for ids in (["i-0a", "i-0b"], ["i-0b"])
     )
-    assert set(one.of_type(":TargetGroupAttachment")) < set(both.of_type(":TargetGroupAttachment"))
+    names_of_both, names_of_one = (
+        {name: r.inputs["targetId"] for name, r in found.of_type(":TargetGroupAttachment").items()}
+        for found in (both, one)
+    )
+    assert names_of_one.items() < names_of_both.items()
 
 
 def test_launched_instances_are_private_encrypted_and_know_their_version(dev: Deployment) -> None:
