@@ -154,8 +154,8 @@ class Guard:
         return found
 
     def _check_suspension(self, until: str) -> None:
-        """The config was checked by the clock of this machine, which may be wrong. If AWS does not answer, that must do:
-        the suspension is for emergencies.
+        """The config was checked by the clock of this machine, which may be wrong. If AWS does not answer, that has to
+        do: the suspension is for emergencies.
         """
         from abtest.experiment.checks.guardrails import suspension_problem
         from abtest.rollout.session import AwsError, aws_time, client
