@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -215,7 +216,7 @@ def test_a_rule_that_is_deleted_changes_the_split_whose_hook_judges_it() -> None
     """The engine runs no hook before it deletes a rule."""
     rules = {"s": rule(forward="split"), "t": rule(priority=20)}
     before, after = (deploy(config(rules=some)) for some in (rules, {"s": rules["s"]}))
-    listeners = [made.of_type("aws:lb/listener:Listener")["listener-80"].inputs for made in (before, after)]
+    listeners = [deepcopy(made.of_type("aws:lb/listener:Listener")["listener-80"].inputs) for made in (before, after)]
     assert [inputs["tags"].pop("abtest:rules") for inputs in listeners] == ["2", "1"]
     assert listeners[0] == listeners[1]
 
