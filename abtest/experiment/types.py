@@ -627,7 +627,7 @@ class Guardrails(Section, frozen=True, kw_only=True):
     """What every update of traffic is held to, by whatever way it comes."""
 
     max_step: Annotated[
-        int, limits.MAX_STEP.meta("Points of share that a variant but the control may gain on a route in one update.")
+        int, limits.MAX_STEP.meta("Points of share that a variant but the control gains of any requests per update.")
     ] = 25
     require_healthy: Annotated[bool, Meta(description="A variant that gains share has healthy targets.")] = True
     min_healthy: Annotated[int, limits.MIN_HEALTHY.meta("How many of them.")] = 1

@@ -430,6 +430,15 @@ def test_suspended_guardrails_let_everything_through_for_their_time(elbv2: Stubb
     asyncio.run(guarded(guardrails=suspended(1)).after_attach(ATTACHED))  # type: ignore[arg-type]
 
 
+def test_an_aws_that_does_not_answer_stops_no_emergency(elbv2: Stubber, warned: list[str]) -> None:
+    elbv2.add_client_error("describe_load_balancers", "Throttling")
+    forward(guardrails=suspended(1))
+    assert warned == [
+        "abtest:guardrails.suspend.until was not compared with AWS's clock: AWS throttles DescribeLoadBalancers: wait a "
+        "moment and try again"
+    ]
+
+
 @pytest.mark.parametrize(
     ("hours", "words"),
     [(2, "is over, so the guardrails are no longer suspended"), (-48, "is more than 24 hours ahead")],

@@ -210,6 +210,15 @@ def test_a_shift_changes_the_listener_and_the_rules_that_say_split_and_nothing_e
     assert changed == ["listener-80", "rule-10"]
 
 
+def test_a_rule_that_is_deleted_changes_the_split_whose_hook_judges_it() -> None:
+    """The engine runs no hook before it deletes a rule."""
+    rules = {"s": rule(forward="split"), "t": rule(priority=20)}
+    before, after = (deploy(config(rules=some)) for some in (rules, {"s": rules["s"]}))
+    listeners = [made.of_type("aws:lb/listener:Listener")["listener-80"].inputs for made in (before, after)]
+    assert [inputs["tags"].pop("abtest:rules") for inputs in listeners] == ["2", "1"]
+    assert listeners[0] == listeners[1]
+
+
 def test_every_child_has_its_component_as_parent(wide: Deployment) -> None:
     components = {r.urn for r in wide.resources if r.is_component}
     assert all(r.parent in components or r.name == "abtest-salt" for r in wide.resources if not r.is_component)
