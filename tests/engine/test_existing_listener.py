@@ -88,7 +88,8 @@ def test_a_split_on_an_existing_listener_goes_up_moves_and_goes_down(fresh: Engi
     fresh.write_tags()
 
     elsewhere = fresh.up(existing(other, weights={"a": 40, "b": 60}))
-    assert "60 points of b at once" in elsewhere.output, "nor does another listener"
+    words = "would go from respond 404 (no rule) to a 40 %, b 60 % (the main split)"
+    assert words in elsewhere.output, "nor does another listener, which has other clients"
     assert elsewhere.writes == []
 
     fresh.destroy().succeeded()

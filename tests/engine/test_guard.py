@@ -76,7 +76,6 @@ def test_a_rule_that_moves_and_gains_is_refused(guarded: Engine) -> None:
 
 PINNED = changed(GUARDED, rules={"pin": rule(10, "/*", "a"), "v2": rule(20, "/v2/*", "b")})
 FROM_PIN = "requests to /v2/* would go from a 100 % (rule pin) to b 100 % (rule v2), for example GET /v2/x"
-AWAY = {"priority": 20, "when": {"path": ["/*"]}, "redirect": {"path": "/v2/#{path}"}}
 LOOSE = {"maxStep": 100, "requireHealthy": False, "minHealthy": 1}
 
 
@@ -88,7 +87,6 @@ LOOSE = {"maxStep": 100, "requireHealthy": False, "minHealthy": 1}
         (changed(PINNED, rules__pin__when__path=["/x"]), FROM_PIN),
         (changed(PINNED, rules={"v2": rule(20, "/v2/*", "b")}), FROM_PIN),
         (changed(PINNED, rules__new=rule(5, "/n", "b")), "requests to /n would go from a 100 % (rule pin) to b 100 % (rule new)"),
-        (changed(PINNED, rules={"pin": AWAY, "v2": rule(10, "/v2/*", "b")}), "to b 100 % (rule pin, redirected to rule v2)"),
         (
             changed(PINNED, weights={"a": 0, "b": 100}, rules={}, guardrails=LOOSE),
             "this update also loosens the guardrails (maxStep 25 → 100, requireHealthy true → false)",
@@ -99,7 +97,7 @@ LOOSE = {"maxStep": 100, "requireHealthy": False, "minHealthy": 1}
         ),
         (changed(PINNED, control="b"), "abtest:control would change from a to b, which has 10 % of the deployed main split"),
     ],
-    ids=["swap", "to the front", "narrow", "delete only", "before a pin", "redirect", "loosen", "remove", "control"],
+    ids=["swap", "to the front", "narrow", "delete only", "before a pin", "loosen", "remove", "control"],
 )  # fmt: skip
 def test_requests_that_would_come_to_b_are_refused(guarded: Engine, config: dict[str, Any], words: str) -> None:
     guarded.stand(PINNED).write_tags()
@@ -107,6 +105,17 @@ def test_requests_that_would_come_to_b_are_refused(guarded: Engine, config: dict
     refused(guarded.up(config), words)
     guarded.write(PINNED)
     assert set(guarded.cloud.layout["rules"]) == {"80 10", "80 20", "80 default"}
+
+
+def test_a_redirect_to_the_rule_of_b_is_refused(guarded: Engine) -> None:
+    old = {"priority": 40, "when": {"path": ["/old/*"]}, "redirect": {"path": "/v2/#{path}"}}
+    config = changed(GUARDED, rules__old=old)
+    words = (
+        "requests to /old/* would go from a 90 %, b 10 % (the main split) to b 100 % (rule old, redirected to rule to-b), "
+        "for example GET /old/x"
+    )
+    refused(guarded.preview(config), words)
+    refused(guarded.up(config), words)
 
 
 def test_a_rule_that_no_request_misses_is_deleted_and_the_tag_follows(guarded: Engine) -> None:
