@@ -37,7 +37,7 @@ os.environ |= dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 
 # Pulumi tells the engine where each resource is made, from all the calls above it. Here they are pytest's, and the
-# mocks take no notice: it took as long as everything else that a resource needs of Pulumi.
+# mocks take no notice: it took twice as long as all the rest that a resource needs of Pulumi.
 pulumi.runtime.resource._get_stack_trace = StackTrace
 
 
