@@ -7,7 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
-__all__ = ["command", "program"]
+__all__ = ["command", "near", "program"]
 
 
 def command(words: str, stack: str) -> str:
@@ -20,11 +20,16 @@ def program() -> str:
     python = Path(sys.executable)
     script = python.with_name("abtest")
     if not script.is_file():  # `pulumi install` installs only what abtest needs
-        return f"{_near(python)} -m abtest"
+        return f"{_quoted(python)} -m abtest"
     on_path = shutil.which("abtest")
-    return "abtest" if on_path and Path(on_path).samefile(script) else _near(script)
+    return "abtest" if on_path and Path(on_path).samefile(script) else _quoted(script)
 
 
-def _near(file: Path) -> str:
+def _quoted(file: Path) -> str:
+    return shlex.quote(str(near(file)))
+
+
+def near(file: Path) -> Path:
+    """A path as short as the current folder allows."""
     here = Path.cwd()
-    return shlex.quote(str(file.relative_to(here) if file.is_relative_to(here) else file))
+    return file.relative_to(here) if file.is_relative_to(here) else file

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shlex
 import signal
 import socket
 import time
@@ -18,7 +19,7 @@ from urllib.parse import urlsplit
 import click
 
 from abtest.cli.failure import Failure
-from abtest.command import command
+from abtest.command import command, near
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -244,10 +245,6 @@ def _new_log(deployment: Deployment) -> Path:
     return deployment.source.project.folder / ".abtest" / "access-logs" / name
 
 
-def _near(file: Path) -> Path:
-    return file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Run:
     """Traffic through a deployment. ``own`` maps variants to the user's model servers, ``files`` are the deployed ones
@@ -319,7 +316,7 @@ class _Run:
         with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as progress:
             task = progress.add_task("", total=requests)
             lost = await send(balancer.serving.ports[0], planned, requests, lambda: progress.advance(task))
-        seconds, file = time.perf_counter() - started, str(_near(self.log_file))
+        seconds, file = time.perf_counter() - started, str(near(self.log_file))
         show_traffic(self.console, self.deployment, balancer, tally, left_out, seconds, file, self._expected)
         if lost:
             self.console.print(f"{lost:,} requests got no answer, or one that broke off.", style="red")
@@ -345,9 +342,9 @@ class _Run:
             self.console.print(f"{variant} is made worse on purpose (--fault): {words}", style="dim", soft_wrap=True)
         words = "half of the clients drop their cookies, on purpose too, and so meet several variants"
         self.console.print(words, style="dim")
-        terminal.show(read_local(self.stack, self.deployment.outputs, _near(self.log_file), began), self.console)
+        terminal.show(read_local(self.stack, self.deployment.outputs, near(self.log_file), began), self.console)
         weights = ",".join(f"{name}={weight}" for name, weight in self.deployment.experiment.weights.items())
-        words = f"report --logs {_near(self.log_file)} --weights {weights} --format html"
+        words = f"report --logs {shlex.quote(str(near(self.log_file)))} --weights {weights} --format html"
         again = f"{command(words, self.stack)} > report.html"
         self.console.print(f"The same as a page: {again}", style="dim", soft_wrap=True)
 
