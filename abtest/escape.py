@@ -72,7 +72,7 @@ def table_row(*cells: str) -> str:
 
 
 def mermaid(text: str) -> str:
-    r"""Text inside a quoted label. Besides quotes and marks, ``\n`` and Markdown's own characters would be read.
+    r"""Text inside a quoted label. Mermaid reads ``\n`` and Markdown's own characters too, not only quotes and marks.
 
     Source: mermaid's documentation, "Entity codes to escape characters" and "Markdown formatting".
     """

@@ -25,7 +25,6 @@ hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
-_FILES = pytest.StashKey[set[str]]()
 # No test asks the AWS, or goes through the proxy, that the developer's shell and files name.
 for _name in [name for name in os.environ if name.startswith(("AWS_", "BOTO", "MOTO_"))]:
     del os.environ[_name]
@@ -88,6 +87,8 @@ def examples() -> Callable[[str], Deployment]:
     """Each example, by its file's name."""
     return lambda name: deploy(str(ROOT / "examples" / f"{name}.yaml"))
 
+
+_FILES = pytest.StashKey[set[str]]()
 
 #: Made by the tools themselves.
 _TOOLS = {".git", ".hypothesis", ".import_linter_cache", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".venv"}

@@ -15,7 +15,7 @@ from abtest.experiment.remedies import quoted
 
 __all__ = ["full_key", "project_refusals", "stack_refusals"]
 
-#: Where a refused value stands in a file, and why it is refused.
+#: The path of a refused value in its file, and the reason.
 Refusal = tuple[Path, str]
 
 #: The attributes of a declaration, and what each has to be.
