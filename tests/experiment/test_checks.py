@@ -671,3 +671,19 @@ def test_limits_of_a_ramp_need_something_to_judge_and_something_to_judge_by() ->
     ]
     (line,) = problems(config(guardrails={"metrics": {}}, accessLogs={}))
     assert line.endswith("there is no limit in it; add errorRate or slowerThan, each with worseBy")
+
+
+@pytest.mark.parametrize(
+    ("version", "says"),
+    [
+        ("HTTP2", "set waf.http2.traffic_inspection_behavior = inspect_after_sufficient_data on it"),
+        ("GRPC", "WAF does not apply rules about the request body to gRPC"),
+    ],
+)
+def test_a_web_acl_that_sees_only_a_part_of_a_request_is_a_warning(version: str, says: str) -> None:
+    acl = {"webAclArn": "arn:aws:wafv2:us-east-1:123456789012:regional/webacl/main/1-2"}
+    split = {"variants": {"a": variant(protocolVersion=version), "b": VARIANT}, "listener": HTTPS}
+    (warning,) = problems(config(waf=acl, **split))
+    assert warning.startswith("warning: abtest:variants.a.protocolVersion: ")
+    assert says in warning
+    assert problems(config(**split)) == []
