@@ -568,6 +568,13 @@ class Listener(Section, frozen=True, kw_only=True):
         return (self.ssl_policy or limits.RECOMMENDED_SSL_POLICY) if self.is_https else None
 
     @property
+    def says_server(self) -> bool:
+        """Whether the load balancer's own answers have a `Server` header. It is always set: left out, the provider
+        creates every listener without the header (hashicorp/terraform-provider-aws, internal/service/elbv2/listener.go).
+        """
+        return self.response_headers is None or self.response_headers.server
+
+    @property
     def redirects_port_80(self) -> bool:
         return self.is_https if self.redirect_http is None else self.redirect_http
 

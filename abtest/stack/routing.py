@@ -105,6 +105,7 @@ class Routing(pulumi.ComponentResource):
             certificate_arn=listener.certificate_arn,
             ssl_policy=listener.policy,
             default_actions=[self._split()],
+            routing_http_response_server_enabled=listener.says_server,
             **_header_inputs(listener.response_headers),
             tags=tags_of(experiment, is_split=True),
             opts=self._after(experiment.weights, *place.ways, hooks=self._hooks),
@@ -128,6 +129,7 @@ class Routing(pulumi.ComponentResource):
             load_balancer_arn=place.load_balancer_arn,
             port=80,
             protocol="HTTP",
+            routing_http_response_server_enabled=self._experiment.listener.says_server,
             default_actions=[
                 {"type": "redirect", "redirect": {"protocol": "HTTPS", "port": str(port), "status_code": "HTTP_301"}}
             ],
@@ -208,7 +210,4 @@ def _header_inputs(headers: ResponseHeaders | None) -> dict[str, Any]:
     """
     if headers is None:
         return {}
-    return {
-        "routing_http_response_server_enabled": headers.server,
-        **{f"routing_http_response_{name}_header_value": value for name, value in headers.values.items()},
-    }
+    return {f"routing_http_response_{name}_header_value": value for name, value in headers.values.items()}

@@ -106,7 +106,7 @@ def test_clients_are_sent_here_once_the_edge_is_complete(edge: Deployment) -> No
 
 
 def test_the_main_listener_alone_sets_the_response_headers(edge: Deployment) -> None:
-    assert attributes(edge, 80) == {}
+    assert attributes(edge, 80) == {"server.enabled": "false"}
     assert attributes(edge, 443) == {
         "strict_transport_security.header_value": "max-age=31536000; includeSubDomains",
         "x_content_type_options.header_value": "nosniff",
@@ -122,7 +122,7 @@ def test_the_main_listener_alone_sets_the_response_headers(edge: Deployment) -> 
 @pytest.mark.parametrize(
     ("headers", "said"),
     [
-        (None, {}),
+        (None, {"server.enabled": "true"}),
         ({}, {"server.enabled": "true"}),
         (
             {"contentSecurityPolicy": "default-src 'none'", "accessControlExposeHeaders": "X-Model-Version"},

@@ -15,5 +15,4 @@ def kept_headers(before: Listener, after: Listener) -> tuple[str, ...]:
     if was is None or before.listens_on != after.listens_on:
         return ()
     gone = [name for name in was.values if now is None or name not in now.values]
-    server = ["server.enabled"] if now is None and not was.server else []
-    return tuple(f"routing.http.response.{name}" for name in (*(f"{name}.header_value" for name in gone), *server))
+    return tuple(f"routing.http.response.{name}.header_value" for name in gone)

@@ -76,9 +76,9 @@ def test_a_header_that_is_taken_out_is_said_to_stay_with_the_command_that_takes_
     assert "--attributes Key=routing.http.response.x_frame_options.header_value,Value=`" in line
 
 
-def test_response_headers_that_are_taken_out_as_a_whole_leave_the_server_header_off() -> None:
+def test_the_server_header_comes_back_by_itself() -> None:
     text = as_markdown(effect({"listener": {"responseHeaders": {"server": False}}}, {"listener": {}}), "dev", SIDES)
-    assert "Key=routing.http.response.server.enabled,Value=true" in text
+    assert "Stays on the listener" not in text
 
 
 def test_a_listener_on_another_port_keeps_no_header() -> None:
