@@ -569,8 +569,8 @@ class Listener(Section, frozen=True, kw_only=True):
 
     @property
     def says_server(self) -> bool:
-        """Whether the load balancer's own answers have a `Server` header. It is always set: left out, the provider
-        creates every listener without the header (hashicorp/terraform-provider-aws, internal/service/elbv2/listener.go).
+        """Whether the load balancer's own answers have a `Server` header. It is always set: where it is not, the
+        provider creates a listener without it (hashicorp/terraform-provider-aws, internal/service/elbv2/listener.go).
         """
         return self.response_headers is None or self.response_headers.server
 

@@ -78,9 +78,25 @@ class Variant(pulumi.ComponentResource):
         return pulumi.Output.concat(balancer_suffix, "/", self.target_group.arn_suffix)
 
     def _target_group(self) -> aws.lb.TargetGroup:
-        config, health, targets = self._config, self._config.health, self._config.targets
-        health_check: lb.TargetGroupHealthCheckArgsDict = {
-            "enabled": config.is_checked,
+        targets = self._config.targets
+        # Autonamed: AWS does not give a group away while a rule uses its name, so a fixed one could not be replaced.
+        return aws.lb.TargetGroup(
+            self._name,
+            target_type=_target_type(targets),
+            health_check=self._health_check(),
+            **({} if targets.is_function else self._how_to_reach()),
+            tags=tags_of(self._experiment, variant=self._variant),
+            # A group holds one function; another one needs another group (ALB guide lambda-functions).
+            opts=pulumi.ResourceOptions(parent=self, hooks=self._hooks.group, replacement_trigger=targets.lambda_arn),
+        )
+
+    def _health_check(self) -> lb.TargetGroupHealthCheckArgsDict | None:
+        """The health check; None for a function that is not checked, which is AWS's default for functions."""
+        config, health = self._config, self._config.health
+        if not config.is_checked:
+            return None
+        found: lb.TargetGroupHealthCheckArgsDict = {
+            "enabled": True,
             "path": health.path,
             "interval": health.interval_seconds,
             "timeout": health.timeout_seconds,
@@ -88,18 +104,9 @@ class Variant(pulumi.ComponentResource):
             "unhealthy_threshold": health.unhealthy_threshold,
             "matcher": health.matcher,
         }
-        if not targets.is_function:
-            health_check |= {"port": str(health.port), "protocol": health.protocol}
-        # Autonamed: AWS does not give a group away while a rule uses its name, so a fixed one could not be replaced.
-        return aws.lb.TargetGroup(
-            self._name,
-            target_type=_target_type(targets),
-            health_check=health_check,
-            **({} if targets.is_function else self._how_to_reach()),
-            tags=tags_of(self._experiment, variant=self._variant),
-            # A group holds one function; another one needs another group (ALB guide lambda-functions).
-            opts=pulumi.ResourceOptions(parent=self, hooks=self._hooks.group, replacement_trigger=targets.lambda_arn),
-        )
+        if not config.targets.is_function:
+            found |= {"port": str(health.port), "protocol": health.protocol}
+        return found
 
     def _how_to_reach(self) -> dict[str, Any]:
         """What a target group says of targets that have an address (API CreateTargetGroup, TargetGroupAttribute)."""

@@ -11,8 +11,8 @@ __all__ = ["check_waf"]
 #: Requests that pass a web ACL uninspected, by the protocol version of their target group.
 _UNINSPECTED = {
     # API TargetGroupAttribute; the provider has no argument for it (internal/service/elbv2/target_group.go).
-    "HTTP2": "WAF inspects a request of HTTP2 as soon as the first data arrives, so a payload that is split over frames "
-    "can pass. After each `pulumi up` that makes the target group, set waf.http2.traffic_inspection_behavior = "
+    "HTTP2": "WAF inspects a request of HTTP/2 as soon as its first data arrives, so a payload that is split over "
+    "frames can pass. After each `pulumi up` that makes the target group, set waf.http2.traffic_inspection_behavior = "
     "inspect_after_sufficient_data on it (docs/edge.md has the command)",
     # WAF guide, "Considerations for managing body inspection".
     "GRPC": "WAF does not apply rules about the request body to gRPC; check the payload in the model server",

@@ -14,7 +14,7 @@ __all__ = ["MAKERS"]
 
 
 def _target_group(aws: Clients, name: str, inputs: Inputs) -> Created:
-    health = inputs.take("healthCheck", {})
+    health = inputs.take("healthCheck")  # left out for functions alone, which AWS does not check by default
     version = inputs.take("protocolVersion")
     group = aws.elbv2.create_target_group(
         Name=physical_name(name),
@@ -26,14 +26,7 @@ def _target_group(aws: Clients, name: str, inputs: Inputs) -> Created:
             VpcId="vpcId",
             IpAddressType="ipAddressType",
         ),
-        HealthCheckEnabled=health["enabled"],
-        HealthCheckPath=health["path"],
-        **Inputs("health check", health).some(HealthCheckPort="port", HealthCheckProtocol="protocol"),
-        HealthCheckIntervalSeconds=health["interval"],
-        HealthCheckTimeoutSeconds=health["timeout"],
-        HealthyThresholdCount=health["healthyThreshold"],
-        UnhealthyThresholdCount=health["unhealthyThreshold"],
-        Matcher={"GrpcCode" if version == "GRPC" else "HttpCode": health["matcher"]},
+        **(_health_check(health, version) if health else {"HealthCheckEnabled": False}),
         Tags=tag_list(inputs.take("tags")),
     )["TargetGroups"][0]
     arn = group["TargetGroupArn"]
@@ -49,6 +42,19 @@ def _target_group(aws: Clients, name: str, inputs: Inputs) -> Created:
     if given := [{"Key": key, "Value": str(value)} for key, value in attributes.items() if value is not None]:
         aws.elbv2.modify_target_group_attributes(TargetGroupArn=arn, Attributes=given)
     return arn, {"arn": arn, "arnSuffix": arn.split(":")[-1], "name": group["TargetGroupName"]}
+
+
+def _health_check(health: Mapping[str, Any], version: str | None) -> dict[str, Any]:
+    return {
+        "HealthCheckEnabled": health["enabled"],
+        "HealthCheckPath": health["path"],
+        **Inputs("health check", dict(health)).some(HealthCheckPort="port", HealthCheckProtocol="protocol"),
+        "HealthCheckIntervalSeconds": health["interval"],
+        "HealthCheckTimeoutSeconds": health["timeout"],
+        "HealthyThresholdCount": health["healthyThreshold"],
+        "UnhealthyThresholdCount": health["unhealthyThreshold"],
+        "Matcher": {"GrpcCode" if version == "GRPC" else "HttpCode": health["matcher"]},
+    }
 
 
 def _attachment(aws: Clients, name: str, inputs: Inputs) -> Created:

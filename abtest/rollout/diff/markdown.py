@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from abtest.escape import code, markdown, table_row
 from abtest.rollout.diff.chart import as_mermaid
 from abtest.rollout.diff.effect import Effect, Pair
-from abtest.rollout.diff.headers import kept_headers
+from abtest.rollout.diff.kept import kept_checks, kept_headers
 from abtest.rollout.diff.settings import is_below
 from abtest.rollout.diff.summary import summary, unguarded_words
 from abtest.rollout.diff.traffic import asks_for
@@ -152,10 +152,13 @@ def _replaced(effect: Effect) -> Iterator[str]:
 def _kept(effect: Effect) -> Iterator[str]:
     if effect.before is None or effect.after is None or any(found.what == "load balancer" for found in effect.replaced):
         return
-    for key in kept_headers(effect.before.experiment.listener, effect.after.experiment.listener):
-        value = "true" if key.endswith(".enabled") else ""
-        command = f"aws elbv2 modify-listener-attributes --listener-arn ARN --attributes Key={key},Value={value}"
+    before, after = effect.before.experiment, effect.after.experiment
+    for key in kept_headers(before.listener, after.listener):
+        command = f"aws elbv2 modify-listener-attributes --listener-arn ARN --attributes Key={key},Value="
         yield f"**Stays on the listener:** {code(key)}; this takes it away: {code(command)}"
+    for name in kept_checks(before, after):
+        command = "aws elbv2 modify-target-group --target-group-arn ARN --no-health-check-enabled"
+        yield f"**Health checks of {name} stay on;** this switches them off: {code(command)}"
 
 
 def _others(effect: Effect) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from abtest.rollout.diff.effect import compare
 from abtest.rollout.diff.markdown import as_markdown
-from tests.configs import rule, variant
+from tests.configs import VARIANT, rule, variant
 from tests.rollout.diff.cases import effect, shown, version
 from tests.rollout.diff.charts import charts_in, check
 
@@ -79,6 +79,20 @@ def test_a_header_that_is_taken_out_is_said_to_stay_with_the_command_that_takes_
 def test_the_server_header_comes_back_by_itself() -> None:
     text = as_markdown(effect({"listener": {"responseHeaders": {"server": False}}}, {"listener": {}}), "dev", SIDES)
     assert "Stays on the listener" not in text
+
+
+def test_a_function_that_is_no_longer_to_be_checked_is_said_to_be_checked_still() -> None:
+    function = {"targets": {"lambdaArn": "arn:aws:lambda:us-east-1:123456789012:function:ranker"}}
+    checked = {**function, "healthCheck": {"path": "/healthz"}}
+
+    def shown_of(before: dict[str, Any], after: dict[str, Any]) -> str:
+        found = effect(*({"variants": {"a": VARIANT, "b": side}} for side in (before, after)))
+        return as_markdown(found, "dev", SIDES)
+
+    said = "**Health checks of b stay on;** this switches them off: `aws elbv2 modify-target-group "
+    assert said in shown_of(checked, function)
+    assert said not in shown_of(function, checked)
+    assert said not in shown_of(checked, {"targets": {"lambdaArn": f"{function['targets']['lambdaArn']}-2"}})
 
 
 def test_a_listener_on_another_port_keeps_no_header() -> None:

@@ -1,0 +1,31 @@
+"""What stays at AWS although the stack file no longer says it: to the provider, a value that is gone is no change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from abtest.experiment import Experiment
+from abtest.experiment.types import Listener
+
+__all__ = ["kept_checks", "kept_headers"]
+
+
+def kept_headers(before: Listener, after: Listener) -> tuple[str, ...]:
+    """The listener attributes that stay (hashicorp/terraform-provider-aws 42513). Another port is another listener,
+    which has none of them.
+    """
+    was, now = before.response_headers, after.response_headers
+    if was is None or before.listens_on != after.listens_on:
+        return ()
+    gone = [name for name in was.values if now is None or name not in now.values]
+    return tuple(f"routing.http.response.{name}.header_value" for name in gone)
+
+
+def kept_checks(before: Experiment, after: Experiment) -> Iterator[str]:
+    """The variants whose function stays health checked: the block is optional and computed
+    (hashicorp/terraform-provider-aws, internal/service/elbv2/target_group.go). Another function has another group.
+    """
+    for name in sorted(before.variants.keys() & after.variants.keys()):
+        was, now = before.variants[name], after.variants[name]
+        if was.targets.lambda_arn == now.targets.lambda_arn and was.is_checked and not now.is_checked:
+            yield name
