@@ -38,6 +38,9 @@ __all__ = ["Guard", "GuardError"]
 #: How long a new target may take until it is healthy, unless its grace period is longer, and how often that is asked.
 HEALTHY_SECONDS, ASK_SECONDS = 300, 5
 
+#: How long the first instances of an Auto Scaling group may take until they are in service.
+IN_SERVICE_SECONDS = 600
+
 #: How many updates are looked through for one that gave a variant clients.
 UPDATES = 100
 
@@ -81,14 +84,16 @@ class Guard:
             self._refuse_unchecked(found)
 
     async def after_attach(self, args: pulumi.ResourceHookArgs) -> None:
-        """After a target is registered, or an Auto Scaling group is made: where the target group is in use, wait until
-        what was registered is healthy, so that what it replaces leaves after that. When that fails, the next update
-        finds it registered, and does not ask: a hook before the deletion could, but with one `pulumi destroy` wants
-        --run-program.
+        """After a target is registered, or an Auto Scaling group is made: wait until the group's instances are in
+        service; and where the target group is in use, until what was registered is healthy, so that what it replaces
+        leaves after that. When that fails, the next update finds it registered, and does not ask.
         """
-        if args.new_outputs is not None and self._suspension is None:
+        if args.new_outputs is not None:
             with _told_alone():
-                await asyncio.to_thread(self._wait_until_healthy, args.new_outputs)
+                if "targetGroupArns" in args.new_outputs:
+                    await asyncio.to_thread(self._wait_until_in_service, args.new_outputs)
+                if self._suspension is None:
+                    await asyncio.to_thread(self._wait_until_healthy, args.new_outputs)
 
     def _refuse_unchecked(self, found: Iterable[Gain]) -> None:
         """Checked by each hook again: the groups that something forwards to are made before it, others maybe later."""
@@ -231,6 +236,22 @@ class Guard:
             if update.succeeded and update.ended is not None:
                 yield update.ended, RoutingTable.from_experiment(try_load(update.source(self._source))[0])
 
+    def _wait_until_in_service(self, made: Mapping[str, Any]) -> None:
+        """An instance that AWS cannot start ends the wait at once, as with the provider."""
+        name, wanted = made["name"], int(made["minSize"])
+        deadline = time.monotonic() + IN_SERVICE_SECONDS
+        with self._client("autoscaling") as autoscaling:
+            while (count := _in_service(autoscaling, name)) < wanted:
+                activities = autoscaling.describe_scaling_activities(AutoScalingGroupName=name)["Activities"]
+                failed = next((each for each in activities if each["StatusCode"] == "Failed"), None)
+                if failed is not None or time.monotonic() > deadline:
+                    reason = failed["StatusMessage"] if failed else f"{IN_SERVICE_SECONDS // 60} minutes have passed"
+                    raise GuardError(
+                        f"the Auto Scaling group {name} has {count} of {wanted} instances in service: {reason}. The "
+                        "next update does not wait for it again: fix it first"
+                    )
+                time.sleep(ASK_SECONDS)
+
     def _wait_until_healthy(self, made: Mapping[str, Any]) -> None:
         if not self._is_guarded:
             return
@@ -360,6 +381,12 @@ def _load_balancer_arn(args: pulumi.ResourceHookArgs, listener_arn: str | None) 
 def _is_arn(value: object) -> TypeGuard[str]:
     """Whether a value is known: what is still to be made is no text in a preview."""
     return isinstance(value, str) and value.startswith("arn:")
+
+
+def _in_service(autoscaling: Any, name: str) -> int:
+    """How many instances of an Auto Scaling group are."""
+    found = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"]
+    return sum(each["LifecycleState"] == "InService" for group in found for each in group["Instances"])
 
 
 def _balancers(elbv2: Any, group_arn: str) -> Collection[str] | None:
