@@ -95,6 +95,26 @@ class Guard:
                 if self._suspension is None:
                     await asyncio.to_thread(self._wait_until_healthy, args.new_outputs)
 
+    async def after_detach(self, args: pulumi.ResourceHookArgs) -> None:
+        """After a launched instance is deregistered, which is all that the provider does
+        (hashicorp/terraform-provider-aws internal/service/elbv2/target_group_attachment.go): leave it running until its
+        requests in flight have ended. AWS does not tell when that is: it reports the target as draining for the whole
+        delay (ALB guide, "Deregistration delay").
+        """
+        target = args.old_outputs or {}
+        name = target["targetId"]
+        with _told_alone():
+            try:
+                seconds = await asyncio.to_thread(self._drain_seconds, target["targetGroupArn"])
+            except GuardError as error:
+                raise GuardError(
+                    f"{name} is deregistered, but for how long it may have requests in flight is unknown, so it is "
+                    f"left running. The next update terminates it without a wait: {error}"
+                ) from error
+            if seconds:
+                pulumi.log.info(f"waiting {seconds} s for requests in flight to {name} (deregistrationDelaySeconds)")
+                await asyncio.sleep(seconds)
+
     def _refuse_unchecked(self, found: Iterable[Gain]) -> None:
         """Checked by each hook again: the groups that something forwards to are made before it, others maybe later."""
         from abtest.rollout.judgement import unchecked
@@ -269,6 +289,15 @@ class Guard:
                     )
                 time.sleep(ASK_SECONDS)
 
+    def _drain_seconds(self, group_arn: str) -> int:
+        """The delay of a target group; 0 once its load balancer has no listener, as when the stack is destroyed."""
+        balancer = self._outputs("whether requests are in flight").get("load_balancer_arn")
+        with self._client("elbv2") as elbv2:
+            if balancer is None or not _listens(elbv2, balancer):
+                return 0
+            attributes = elbv2.describe_target_group_attributes(TargetGroupArn=group_arn)["Attributes"]
+            return next(int(a["Value"]) for a in attributes if a["Key"] == "deregistration_delay.timeout_seconds")
+
     @cached_property
     def _is_guarded(self) -> bool:
         """Whether there are guardrails in the config, or deployed ones that this update removes."""
@@ -381,6 +410,14 @@ def _load_balancer_arn(args: pulumi.ResourceHookArgs, listener_arn: str | None) 
 def _is_arn(value: object) -> TypeGuard[str]:
     """Whether a value is known: what is still to be made is no text in a preview."""
     return isinstance(value, str) and value.startswith("arn:")
+
+
+def _listens(elbv2: Any, balancer_arn: str) -> bool:
+    """Whether a load balancer has a listener."""
+    try:
+        return bool(elbv2.describe_listeners(LoadBalancerArn=balancer_arn)["Listeners"])
+    except elbv2.exceptions.LoadBalancerNotFoundException:
+        return False
 
 
 def _in_service(autoscaling: Any, name: str) -> int:

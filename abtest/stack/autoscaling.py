@@ -79,7 +79,7 @@ def launch_group(
         name,
         min_size=launch.min,
         max_size=launch.max,  # the desired number in between is left to scaling
-        # The provider would also wait when `min` changes, for exactly as many instances as its state says: in vain, once
+        # The provider would also wait when `min` changes, for exactly as many instances as its state says: in vain, if
         # the group has scaled (hashicorp/terraform-provider-aws internal/service/autoscaling/group.go).
         wait_for_capacity_timeout="0",
         vpc_zone_identifiers=[subnet.id for subnet in launchable.subnets],

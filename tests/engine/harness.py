@@ -243,7 +243,12 @@ class Engine:
         return self._run("preview", *options)
 
     def destroy(self, *options: str) -> Run:
-        """`pulumi destroy`; as users call it, it previews what it would do first."""
+        """`pulumi destroy`; as users call it, it previews what it would do first. The hook on launched instances wants the
+        program to run.
+        """
+        return self._change(None, "destroy", "--yes", "--run-program", *options)
+
+    def destroy_without_program(self, *options: str) -> Run:
         return self._change(None, "destroy", "--yes", *options)
 
     def stand(self, config: Mapping[str, Any]) -> Engine:

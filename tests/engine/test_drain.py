@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.engine.configs import BASE, changed, launching
-from tests.engine.harness import Engine
+from tests.engine.harness import Engine, Run
 from tests.engine.test_ecs import service
 
 pytestmark = pytest.mark.engine
@@ -58,3 +58,94 @@ def test_a_volume_whose_size_was_the_images_is_replaced_too(standing: Engine) ->
     run = standing.up(changed(BASE, variants__b=launching(rootVolumeGb=30))).succeeded()
 
     assert run.replaced == ["abtest-b-1"]
+
+
+# Single instances: the provider only deregisters them -----------------------------------------------------------------
+
+DELAY = 4
+DRAINED = changed(BASE, variants={name: launching() | {"deregistrationDelaySeconds": DELAY} for name in "ab"})
+
+
+def drained(run: Run) -> list[str]:
+    """The instances that ended in a run, each after it was deregistered and the delay was over; the load balancer had
+    no forward to them by then, and the wait was announced.
+    """
+    left = {call.params["Targets.member.1.Id"]: call.at for call in run.calls if call.action == "DeregisterTargets"}
+    ended = {call.params["InstanceId.1"]: call.at for call in run.calls if call.action == "TerminateInstances"}
+    assert run.gaps == []
+    for instance, at in ended.items():
+        assert DELAY <= at - left[instance] < DELAY + 20
+        assert f"waiting {DELAY} s for requests in flight to {instance} (deregistrationDelaySeconds)" in run.output
+    return sorted(ended)
+
+
+def instances(engine: Engine) -> dict[str, str]:
+    resources = engine.state()["deployment"]["resources"]
+    return {r["urn"].rpartition("::")[2]: r["id"] for r in resources if r["type"] == "aws:ec2/instance:Instance"}
+
+
+def test_an_instance_ends_when_its_requests_have(standing: Engine) -> None:
+    standing.up(changed(DRAINED, variants__b__targets__launch__count=2)).succeeded()
+    one, two = (instances(standing)[f"abtest-b-{n}"] for n in (1, 2))
+
+    fewer = standing.up(DRAINED).succeeded()
+
+    assert drained(fewer) == [two]
+
+    replaced = standing.up(changed(DRAINED, variants__b__targets__launch__instanceType="t3.large")).succeeded()
+
+    assert drained(replaced) == [one]
+
+
+def test_a_variant_that_leaves_ends_when_its_requests_have(standing: Engine) -> None:
+    standing.up(DRAINED).succeeded()
+    one = instances(standing)["abtest-b-1"]
+
+    run = standing.up(
+        changed(DRAINED, weights={"a": 100}, variants={"a": DRAINED["variants"]["a"]}, rules={})
+    ).succeeded()
+
+    assert drained(run) == [one]
+    order = [call.action for call in run.calls if call.is_write]
+    assert order.index("DeleteRule") < order.index("DeregisterTargets") < order.index("TerminateInstances")
+
+
+def test_an_instance_is_left_running_if_the_delay_cannot_be_read(standing: Engine) -> None:
+    standing.up(changed(DRAINED, variants__b__targets__launch__count=2)).succeeded()
+    two = instances(standing)["abtest-b-2"]
+
+    with standing.cloud.proxy.throttling("DescribeTargetGroupAttributes"):
+        failed = standing.up(DRAINED)
+
+    assert failed.code != 0
+    assert f"{two} is deregistered, but for how long it may have requests in flight is unknown" in failed.output
+    assert "Traceback" not in failed.output
+    assert "TerminateInstances" not in failed.writes
+
+    run = standing.up(DRAINED).succeeded()
+
+    assert [call.params["InstanceId.1"] for call in run.calls if call.action == "TerminateInstances"] == [two]
+
+
+def test_destroy_wants_the_program_and_waits_for_nothing(fresh: Engine) -> None:
+    fresh.up(DRAINED).succeeded()
+
+    refused = fresh.destroy_without_program()
+
+    assert refused.code != 0
+    assert "--run-program" in refused.output
+    assert refused.writes == []
+
+    run = fresh.destroy("--skip-preview").succeeded()
+
+    assert "waiting" not in run.output
+    assert not any(fresh.cloud.layout.values())
+
+
+def test_a_delay_of_zero_waits_for_nothing_and_destroy_wants_no_program(fresh: Engine) -> None:
+    at_once = changed(BASE, variants={name: launching() | {"deregistrationDelaySeconds": 0} for name in "ab"})
+    fresh.up(at_once).succeeded()
+
+    fresh.destroy_without_program("--skip-preview").succeeded()
+
+    assert not any(fresh.cloud.layout.values())

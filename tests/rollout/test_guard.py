@@ -547,3 +547,56 @@ def test_an_auto_scaling_group_whose_instances_do_not_come_stops_the_update(
         f"the Auto Scaling group abtest-b-1 has 1 of 2 instances in service: {reason}. The next update does not wait for "
         "it again: fix it first"
     )
+
+
+# Leaving instances ----------------------------------------------------------------------------------------------------
+
+BALANCER = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/abtest/1"
+DETACHED: Any = SimpleNamespace(old_outputs={"targetGroupArn": GROUP, "targetId": "i-1"})
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is printed and waited for, in that order, without the wait."""
+    found: list[str] = []
+
+    async def sleep(seconds: int) -> None:
+        found.append(f"{seconds} s")
+
+    monkeypatch.setattr(Guard, "_engine", lambda _: SimpleNamespace(outputs=lambda: {"load_balancer_arn": BALANCER}))
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(pulumi.log, "info", found.append)
+    return found
+
+
+def listening(stub: Stubber, count: int) -> None:
+    found = {"Listeners": [{"ListenerArn": f"{BALANCER}/{n}"} for n in range(count)]}
+    stub.add_response("describe_listeners", found, {"LoadBalancerArn": BALANCER})
+
+
+def delay(stub: Stubber, seconds: int) -> None:
+    found = {"Attributes": [{"Key": "deregistration_delay.timeout_seconds", "Value": str(seconds)}]}
+    stub.add_response("describe_target_group_attributes", found, {"TargetGroupArn": GROUP})
+
+
+def test_the_delay_that_is_deployed_is_waited_for_and_printed_before(elbv2: Stubber, waits: list[str]) -> None:
+    listening(elbv2, 1)
+    delay(elbv2, 300)
+    asyncio.run(guarded(guardrails=suspended(1)).after_detach(DETACHED))
+    assert waits == ["waiting 300 s for requests in flight to i-1 (deregistrationDelaySeconds)", "300 s"]
+
+
+def test_without_a_listener_nothing_is_in_flight(elbv2: Stubber, waits: list[str]) -> None:
+    listening(elbv2, 0)
+    asyncio.run(guarded().after_detach(DETACHED))
+    elbv2.add_client_error("describe_listeners", "LoadBalancerNotFound")
+    asyncio.run(guarded().after_detach(DETACHED))
+    assert waits == []
+
+
+def test_an_aws_that_does_not_tell_the_delay_leaves_the_instance_running(elbv2: Stubber, waits: list[str]) -> None:
+    listening(elbv2, 1)
+    elbv2.add_client_error("describe_target_group_attributes", "Throttling")
+    with pytest.raises(GuardError, match=r"AWS throttles DescribeTargetGroupAttributes: wait a moment and try again$"):
+        asyncio.run(guarded().after_detach(DETACHED))
+    assert waits == []
