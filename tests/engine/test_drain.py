@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -149,3 +155,66 @@ def test_a_delay_of_zero_waits_for_nothing_and_destroy_wants_no_program(fresh: E
     fresh.destroy_without_program("--skip-preview").succeeded()
 
     assert not any(fresh.cloud.layout.values())
+
+
+class Model(BaseHTTPRequestHandler):
+    """A model that takes most of the delay for an answer."""
+
+    def do_GET(self) -> None:
+        time.sleep(DELAY - 1)
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+class Machine(ThreadingHTTPServer):
+    """The model's instance: when it ends, so do its connections."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.open: list[socket.socket] = []
+        super().__init__(("127.0.0.1", 0), Model)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.open.append(request)
+        super().process_request(request, client_address)
+
+    def end(self) -> None:
+        for connection in self.open:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_slow_request_under_way_gets_its_answer(standing: Engine) -> None:
+    """The client is where the load balancer would be: it has sent its request when the target is deregistered."""
+    standing.up(DRAINED).succeeded()
+    before = len(standing.cloud.proxy.calls)
+
+    def until(action: str) -> None:
+        while not any(call.action == action for call in standing.cloud.proxy.calls[before:]):
+            time.sleep(0.02)
+
+    def ask(port: int) -> int:
+        until("DeregisterTargets")
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        with closing(connection):
+            connection.request("GET", "/")
+            return connection.getresponse().status
+
+    def end(machine: Machine) -> None:
+        until("TerminateInstances")
+        machine.end()
+
+    with Machine() as machine, ThreadPoolExecutor() as threads:
+        threads.submit(machine.serve_forever, 0.05)
+        answer, ended = threads.submit(ask, machine.server_port), threads.submit(end, machine)
+        try:
+            standing.up(changed(DRAINED, variants__b__targets__launch__instanceType="t3.large")).succeeded()
+            ended.result(timeout=30)
+            assert answer.result(timeout=30) == 200
+        finally:
+            machine.shutdown()
