@@ -286,7 +286,12 @@ class Stack:
         return self._run("preview", *options)
 
     def destroy(self, *options: str) -> Run:
-        """`pulumi destroy`; as users call it, it previews what it would do first."""
+        """`pulumi destroy`; as users call it, it previews what it would do first. The hook on launched instances wants the
+        program to run.
+        """
+        return self._change(None, "destroy", "--yes", "--run-program", *options)
+
+    def destroy_without_program(self, *options: str) -> Run:
         return self._change(None, "destroy", "--yes", *options)
 
     def abtest(self, *words: str, env: Mapping[str, str] | None = None) -> Run:
