@@ -18,7 +18,7 @@ from abtest.local.embedded import embedded_aws
 from abtest.local.program import DeployError, EmbeddedAws, Monitor, Resource, plain, run_program
 from abtest.local.resources import RegexConditions
 
-__all__ = ["DeployError", "Deployment", "Resource", "deploy"]
+__all__ = ["DeployError", "Deployment", "Resource", "deploy", "describe"]
 
 _DEFAULT_REGION = "us-east-1"
 
@@ -66,7 +66,7 @@ def deploy(
         assumed = create_assumed(aws, experiment) if assume else ()
         monitor = Monitor(EmbeddedAws(aws, on_resource))
         run_program(source, monitor)
-        described = _describe(aws, monitor.embedded.regex)
+        described = describe(aws.elbv2, monitor.embedded.regex)
     outputs = {key: plain(value) for key, value in monitor.outputs.items()}
     return Deployment(
         experiment=experiment,
@@ -110,9 +110,8 @@ def _source(stack: str | Mapping[str, Any]) -> Source:
     return Source.from_values(stack, find_project(Path()))
 
 
-def _describe(aws: Clients, regex: RegexConditions) -> dict[str, Any]:
-    """Everything the load balancing API says of the deployment, in its own words and always in the same order."""
-    elb = aws.elbv2
+def describe(elb: Any, regex: RegexConditions) -> dict[str, Any]:
+    """Everything that a client of the load balancing API is told, in its own words and always in the same order."""
     balancers = elb.describe_load_balancers()["LoadBalancers"]
     listeners = [
         listener

@@ -23,6 +23,8 @@ from abtest.routing.render import rows
 __all__ = ["Snapshot", "redeployments", "stamps", "take"]
 
 _LOOK_SECONDS = 0.3
+#: What takes a second to import is imported once, for every redeployment.
+_SLOW = ["abtest.local.deployment", "moto.ec2.models", "moto.elbv2.models", "pulumi_aws.ec2"]
 
 Row = tuple[str, str, tuple[str, ...], str]
 Stamps = Mapping[Path, tuple[int, int] | None]
@@ -72,8 +74,9 @@ async def redeployments(stack: str, before: Stamps, on_change: Callable[[Path], 
 
 
 async def _redeployed(stack: str) -> Snapshot | str:
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, spawn, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_SLOW)
+    with ProcessPoolExecutor(1, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
         try:
             return await asyncio.get_running_loop().run_in_executor(pool, _redeploy, stack)
         except BrokenProcessPool:

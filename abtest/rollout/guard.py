@@ -38,6 +38,9 @@ __all__ = ["Guard", "GuardError"]
 #: How long a new target may take until it is healthy, unless its grace period is longer, and how often that is asked.
 HEALTHY_SECONDS, ASK_SECONDS = 300, 5
 
+#: How long the first instances of an Auto Scaling group may take until they are in service.
+IN_SERVICE_SECONDS = 600
+
 #: How many updates are looked through for one that gave a variant clients.
 UPDATES = 100
 
@@ -81,14 +84,36 @@ class Guard:
             self._refuse_unchecked(found)
 
     async def after_attach(self, args: pulumi.ResourceHookArgs) -> None:
-        """After a target is registered, or an Auto Scaling group is made: where the target group is in use, wait until
-        what was registered is healthy, so that what it replaces leaves after that. When that fails, the next update
-        finds it registered, and does not ask: a hook before the deletion could, but with one `pulumi destroy` wants
-        --run-program.
+        """After a target is registered, or an Auto Scaling group is made: wait until the group's instances are in
+        service; and where the target group is in use, until what was registered is healthy, so that what it replaces
+        leaves after that. When that fails, the next update finds it registered, and does not ask.
         """
-        if args.new_outputs is not None and self._suspension is None:
+        if args.new_outputs is not None:
             with _told_alone():
-                await asyncio.to_thread(self._wait_until_healthy, args.new_outputs)
+                if "targetGroupArns" in args.new_outputs:
+                    await asyncio.to_thread(self._wait_until_in_service, args.new_outputs)
+                if self._suspension is None:
+                    await asyncio.to_thread(self._wait_until_healthy, args.new_outputs)
+
+    async def after_detach(self, args: pulumi.ResourceHookArgs) -> None:
+        """After a launched instance is deregistered, which is all that the provider does
+        (hashicorp/terraform-provider-aws internal/service/elbv2/target_group_attachment.go): leave it running until its
+        requests in flight have ended. AWS does not tell when that is: it reports the target as draining for the whole
+        delay (ALB guide, "Deregistration delay").
+        """
+        target = args.old_outputs or {}
+        name = target["targetId"]
+        with _told_alone():
+            try:
+                seconds = await asyncio.to_thread(self._drain_seconds, target["targetGroupArn"])
+            except GuardError as error:
+                raise GuardError(
+                    f"{name} is deregistered, but for how long it may have requests in flight is unknown, so it is "
+                    f"left running. The next update terminates it without a wait: {error}"
+                ) from error
+            if seconds:
+                pulumi.log.info(f"waiting {seconds} s for requests in flight to {name} (deregistrationDelaySeconds)")
+                await asyncio.sleep(seconds)
 
     def _refuse_unchecked(self, found: Iterable[Gain]) -> None:
         """Checked by each hook again: the groups that something forwards to are made before it, others maybe later."""
@@ -231,6 +256,22 @@ class Guard:
             if update.succeeded and update.ended is not None:
                 yield update.ended, RoutingTable.from_experiment(try_load(update.source(self._source))[0])
 
+    def _wait_until_in_service(self, made: Mapping[str, Any]) -> None:
+        """An instance that AWS cannot start ends the wait at once, as with the provider."""
+        name, wanted = made["name"], int(made["minSize"])
+        deadline = time.monotonic() + IN_SERVICE_SECONDS
+        with self._client("autoscaling") as autoscaling:
+            while (count := _in_service(autoscaling, name)) < wanted:
+                activities = autoscaling.describe_scaling_activities(AutoScalingGroupName=name)["Activities"]
+                failed = next((each for each in activities if each["StatusCode"] == "Failed"), None)
+                if failed is not None or time.monotonic() > deadline:
+                    reason = failed["StatusMessage"] if failed else f"{IN_SERVICE_SECONDS // 60} minutes have passed"
+                    raise GuardError(
+                        f"the Auto Scaling group {name} has {count} of {wanted} instances in service: {reason}. The "
+                        "next update does not wait for it again: fix it first"
+                    )
+                time.sleep(ASK_SECONDS)
+
     def _wait_until_healthy(self, made: Mapping[str, Any]) -> None:
         if not self._is_guarded:
             return
@@ -247,6 +288,15 @@ class Guard:
                         "next update does that without waiting again: fix it first"
                     )
                 time.sleep(ASK_SECONDS)
+
+    def _drain_seconds(self, group_arn: str) -> int:
+        """The delay of a target group; 0 once its load balancer has no listener, as when the stack is destroyed."""
+        balancer = self._outputs("whether requests are in flight").get("load_balancer_arn")
+        with self._client("elbv2") as elbv2:
+            if balancer is None or not _listens(elbv2, balancer):
+                return 0
+            attributes = elbv2.describe_target_group_attributes(TargetGroupArn=group_arn)["Attributes"]
+            return next(int(a["Value"]) for a in attributes if a["Key"] == "deregistration_delay.timeout_seconds")
 
     @cached_property
     def _is_guarded(self) -> bool:
@@ -360,6 +410,20 @@ def _load_balancer_arn(args: pulumi.ResourceHookArgs, listener_arn: str | None) 
 def _is_arn(value: object) -> TypeGuard[str]:
     """Whether a value is known: what is still to be made is no text in a preview."""
     return isinstance(value, str) and value.startswith("arn:")
+
+
+def _listens(elbv2: Any, balancer_arn: str) -> bool:
+    """Whether a load balancer has a listener."""
+    try:
+        return bool(elbv2.describe_listeners(LoadBalancerArn=balancer_arn)["Listeners"])
+    except elbv2.exceptions.LoadBalancerNotFoundException:
+        return False
+
+
+def _in_service(autoscaling: Any, name: str) -> int:
+    """How many instances of an Auto Scaling group are."""
+    found = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"]
+    return sum(each["LifecycleState"] == "InService" for group in found for each in group["Instances"])
 
 
 def _balancers(elbv2: Any, group_arn: str) -> Collection[str] | None:

@@ -22,7 +22,7 @@ __all__ = ["UnclearError", "follow"]
 #: Redirects in a row that are followed. A client that meets more gets no answer: they are most likely a circle.
 _HOPS = 8
 #: Below this many rules may take the place of one redirect.
-_RULES = 300
+_RULES = 100
 _TO = ", redirected to "
 _LOCATION = re.compile(r"([^:]+)://([^/:]+):([^/:]+)(/[^?]*)(?:\?(.*))?", re.DOTALL)
 

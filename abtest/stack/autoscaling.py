@@ -14,6 +14,7 @@ from abtest.experiment.types import Launch
 from abtest.stack.launch import of_architecture
 from abtest.stack.look_up import Launchable
 from abtest.stack.tags import tags_of
+from abtest.stack.timeouts import beyond_drain
 
 if TYPE_CHECKING:
     from abtest.stack.variant import Variant
@@ -69,8 +70,8 @@ def launch_group(
     target_group: aws.lb.TargetGroup,
     opts: pulumi.ResourceOptions,
 ) -> aws.autoscaling.Group:
-    """A group that registers its instances itself. It counts as created once `min` of them are in service, so what
-    forwards to the target group comes after that. Not once the load balancer calls them healthy: before anything
+    """A group that registers its instances itself. The hook after it waits until `min` of them are in service, so what
+    forwards to the target group comes after that. Not until the load balancer calls them healthy: before anything
     forwards to them, it does not check them.
     """
     name = f"abtest-{variant}"
@@ -78,6 +79,9 @@ def launch_group(
         name,
         min_size=launch.min,
         max_size=launch.max,  # the desired number in between is left to scaling
+        # The provider would also wait when `min` changes, for exactly as many instances as its state says: in vain, if
+        # the group has scaled (hashicorp/terraform-provider-aws internal/service/autoscaling/group.go).
+        wait_for_capacity_timeout="0",
         vpc_zone_identifiers=[subnet.id for subnet in launchable.subnets],
         target_group_arns=[target_group.arn],
         health_check_type="ELB",
@@ -94,8 +98,16 @@ def launch_group(
             {"key": key, "value": value, "propagate_at_launch": True}
             for key, value in tags_of(experiment, variant=variant, name=name).items()
         ],
-        # With another target group it would leave the old one before what forwards there does.
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(replace_on_changes=["targetGroupArns"])),
+        opts=pulumi.ResourceOptions.merge(
+            opts,
+            pulumi.ResourceOptions(
+                # With another target group it would leave the old one before what forwards there does.
+                replace_on_changes=["targetGroupArns"],
+                # The provider's own limit is 10 minutes, in which the instances have to be gone
+                # (hashicorp/terraform-provider-aws internal/service/autoscaling/group.go, drainGroup).
+                custom_timeouts=beyond_drain(experiment.variants[variant], delete=10),
+            ),
+        ),
     )
 
 

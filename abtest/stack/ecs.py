@@ -18,6 +18,7 @@ from abtest.stack.ecs_roles import execution_role, task_role
 from abtest.stack.look_up import Surroundings
 from abtest.stack.network import ports_of
 from abtest.stack.tags import tags_of
+from abtest.stack.timeouts import beyond_drain
 from abtest.stack.variant import Variant
 
 if TYPE_CHECKING:
@@ -29,9 +30,10 @@ TYPE = "abtest:stack:Service"
 
 CONTAINER = "model"
 
-#: A service is waited for until it runs. What fails, the circuit breaker finds out after several tasks have failed,
-#: each of them after its grace period.
-WAIT = pulumi.CustomTimeouts(create="60m", update="60m")
+#: Minutes to wait for a service, without its drain. On create and update until it runs: the circuit breaker finds out
+#: what fails after several tasks have failed, each of them after its grace period. On delete as long as the provider
+#: does by itself (hashicorp/terraform-provider-aws internal/service/ecs/service.go).
+WAIT = {"create": 60, "update": 60, "delete": 20}
 
 
 def services_of(
@@ -86,9 +88,10 @@ class Service(pulumi.ComponentResource):
         name = f"abtest-{variant}"
         super().__init__(TYPE, name, None, opts)
         self._name, self._config, self._behind, self._cluster_arn = name, config, behind, cluster_arn
+        self._variant = experiment.variants[variant]
         self._tags = tags_of(experiment, variant=variant)
         self._child = pulumi.ResourceOptions(parent=self)
-        ports = ports_of(experiment.variants[variant])
+        ports = ports_of(self._variant)
         definition, rights = self._definition(ports)
         self.service = self._service(
             definition,
@@ -198,7 +201,7 @@ class Service(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=list(after),
-                custom_timeouts=WAIT,
+                custom_timeouts=beyond_drain(self._variant, **WAIT),
                 ignore_changes=None if scaling is None else ["desiredCount"],
             ),
         )

@@ -24,12 +24,16 @@ class Hooks(Protocol):
     def after_attach(self, args: pulumi.ResourceHookArgs) -> Awaitable[None]:
         """After a target is registered, or an Auto Scaling group that registers its own is made."""
 
+    def after_detach(self, args: pulumi.ResourceHookArgs) -> Awaitable[None]:
+        """After a launched instance is deregistered, and before it is terminated."""
+
 
 class OfVariants(NamedTuple):
-    """For target groups, and for what registers their targets."""
+    """For target groups, and for what registers their targets; ``launched`` is for instances that end with them."""
 
     group: Binding = None
     attached: Binding = None
+    launched: Binding = None
 
 
 def bindings(hooks: Hooks | None) -> tuple[OfVariants, Binding]:
@@ -39,11 +43,13 @@ def bindings(hooks: Hooks | None) -> tuple[OfVariants, Binding]:
     in_previews = pulumi.ResourceHookOptions(on_dry_run=True)
     grouped = pulumi.ResourceHook("abtest-before-group", hooks.before_group, in_previews)
     attached = pulumi.ResourceHook("abtest-after-attach", hooks.after_attach)
+    detached = pulumi.ResourceHook("abtest-after-detach", hooks.after_detach)
     forwarded = pulumi.ResourceHook("abtest-before-forward", hooks.before_forward, in_previews)
     return (
         OfVariants(
             group=pulumi.ResourceHookBinding(before_create=[grouped]),
             attached=pulumi.ResourceHookBinding(after_create=[attached]),
+            launched=pulumi.ResourceHookBinding(after_create=[attached], after_delete=[detached]),
         ),
         pulumi.ResourceHookBinding(before_create=[forwarded], before_update=[forwarded]),
     )

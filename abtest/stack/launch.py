@@ -24,8 +24,12 @@ def launch_instances(
     # Another type or another script means another instance: replaced, the new one before the old one leaves.
     # Otherwise the provider would stop the running one. A newer default image is no reason to replace anything,
     # but another architecture needs another image, so it is another instance by name.
+    # Another size of the volume means another instance too: AWS cannot shrink a volume (EC2 API ModifyVolume), and the
+    # file system grows into a larger one when an instance starts.
     own = pulumi.ResourceOptions(
-        replace_on_changes=["instanceType", "userData"], ignore_changes=None if launch.ami else ["ami"]
+        replace_on_changes=["instanceType", "userData"],
+        ignore_changes=None if launch.ami else ["ami"],
+        replacement_trigger=launch.root_volume_gb or 0,
     )
     options = pulumi.ResourceOptions.merge(opts, own)
     name = f"abtest-{variant}"

@@ -131,15 +131,23 @@ class Variant(pulumi.ComponentResource):
         return None if any(address in ipaddress.ip_network(b) for b in self._surroundings.network.vpc_cidrs) else "all"
 
     def _attach(
-        self, key: str, target: pulumi.Input[str], zone: str | None = None, after: Sequence[pulumi.Resource] = ()
+        self,
+        key: str,
+        target: pulumi.Input[str],
+        zone: str | None = None,
+        after: Sequence[pulumi.Resource] = (),
+        *,
+        drains: bool = False,
     ) -> aws.lb.TargetGroupAttachment:
+        """``drains``: the target ends with its attachment, which only deregisters it."""
+        hooks = self._hooks.launched if drains else self._hooks.attached
         return aws.lb.TargetGroupAttachment(
             f"{self._name}-{key}",
             target_group_arn=self.target_group.arn,
             target_id=target,
             port=self._config.target_port or None,
             availability_zone=zone,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=after, hooks=self._hooks.attached),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=after, hooks=hooks),
         )
 
     def _attach_function(self, arn: str) -> pulumi.Resource:
@@ -154,7 +162,10 @@ class Variant(pulumi.ComponentResource):
         if not launch.scales:
             opts = pulumi.ResourceOptions(parent=self, depends_on=self.openings)
             instances = launch_instances(variant, experiment, launch, launchable, security_group, opts)
-            return tuple(self._attach(str(n), instance.id) for n, instance in enumerate(instances, 1))
+            # Only if there is something to wait for: a hook on the deletion makes `pulumi destroy` want --run-program
+            # (pulumi/pulumi pkg/engine/destroy.go).
+            drains = self._config.deregistration_delay_seconds > 0
+            return tuple(self._attach(str(n), each.id, drains=drains) for n, each in enumerate(instances, 1))
         from abtest.stack.autoscaling import launch_group, template_of
 
         template = template_of(variant, experiment, launch, launchable, security_group, self._child)

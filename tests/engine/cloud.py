@@ -32,10 +32,14 @@ __all__ = [
 REGION = "us-east-1"
 
 #: In a process of its own, so that nothing of it is shared with tests that mock AWS in theirs; ends with its stdin. There
-#: is what a stack file names as existing, if one is given.
+#: is what a stack file names as existing, if one is given. Moto takes a Deny in a bucket's policy for one without
+#: conditions, and would refuse everybody everything.
 _SERVER = """
 import os, sys
+from moto.iam.access_control import PermissionResult
+from moto.s3.models import FakeBucket
 from moto.server import ThreadedMotoServer
+FakeBucket.get_permission = lambda *_: PermissionResult.PERMITTED
 server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
 server.start()
 host, port = server.get_host_and_port()

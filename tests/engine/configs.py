@@ -19,6 +19,7 @@ def launching(**launch: Any) -> dict[str, Any]:
     return {
         "port": 8080,
         "healthCheck": {"path": "/healthz"},
+        "deregistrationDelaySeconds": 1,
         "targets": {"launch": {key: value for key, value in launch.items() if value is not None}},
     }
 

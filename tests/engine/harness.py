@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
@@ -21,7 +21,20 @@ from tests.engine.cloud import REGION, arns_of, client_of, layout_of, moto_serve
 from tests.engine.proxy import Call, Proxy
 from tests.engine.terminal import Terminal, terminal
 
-__all__ = ["ROOT", "Cloud", "Engine", "Run", "Step", "cloud", "environment", "pulumi", "with_virtualenv_of_the_tests"]
+__all__ = [
+    "ROOT",
+    "Account",
+    "Cloud",
+    "Engine",
+    "Run",
+    "Stack",
+    "Step",
+    "cloud",
+    "environment",
+    "pulumi",
+    "settings_at",
+    "with_virtualenv_of_the_tests",
+]
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,6 +47,21 @@ _SERVICES = ("acm", "autoscaling", "cloudwatch", "ec2", "elbv2", "iam", "lambda"
 # AWS --------------------------------------------------------------------------------------------------------------
 
 
+class Account(Protocol):
+    """An AWS that a stack can stand on: the tests' own, or a real account."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The provider's settings in the stack file, without their namespace."""
+
+    @property
+    def calls(self) -> Sequence[Call]:
+        """Every call so far; none where nobody records them."""
+
+    def environment(self, state: Path) -> Mapping[str, str]:
+        """Of a run that keeps Pulumi's state in this folder."""
+
+
 @dataclass(frozen=True)
 class Cloud:
     """An AWS of the tests' own. ``url`` is the proxy's, ``direct`` goes around it."""
@@ -42,6 +70,17 @@ class Cloud:
     direct: str
     proxy: Proxy
     elb: Any
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return settings_at(self.url)
+
+    @property
+    def calls(self) -> Sequence[Call]:
+        return self.proxy.calls
+
+    def environment(self, state: Path) -> Mapping[str, str]:
+        return environment(state, self.url)
 
     @property
     def layout(self) -> Mapping[str, Any]:
@@ -171,10 +210,21 @@ def environment(folder: Path, aws: str = "http://127.0.0.1:9") -> dict[str, str]
     }
 
 
-def pulumi(folder: Path, env: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+def settings_at(aws: str) -> Mapping[str, Any]:
+    """The provider's settings for the tests' AWS at this URL."""
+    return {
+        "region": REGION,
+        "endpoints": [dict.fromkeys(_SERVICES, aws)],
+        "accessKey": "testing",
+        "secretKey": "testing",
+        **dict.fromkeys(("skipCredentialsValidation", "skipRequestingAccountId", "skipMetadataApiCheck"), "true"),
+    }
+
+
+def pulumi(folder: Path, env: Mapping[str, str], *words: str, seconds: float = 300) -> subprocess.CompletedProcess[str]:
     """Run the command in a project folder."""
     command = ["pulumi", *words, "--non-interactive", "--color", "never"]
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=300)
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=seconds)
 
 
 def with_virtualenv_of_the_tests(project_file: str) -> str:
@@ -184,11 +234,11 @@ def with_virtualenv_of_the_tests(project_file: str) -> str:
     return text
 
 
-class Engine:
-    """A stack of the unchanged program, in a folder of its own."""
+class Stack:
+    """A stack of the unchanged program, in a folder of its own. ``seconds`` is how long a command may take."""
 
-    def __init__(self, folder: Path, cloud: Cloud) -> None:
-        self.cloud, self.folder = cloud, folder / "project"
+    def __init__(self, folder: Path, account: Account, seconds: float = 300) -> None:
+        self.account, self.seconds, self.folder = account, seconds, folder / "project"
         self.file = self.folder / "Pulumi.dev.yaml"
         self._events = folder / "events"
         self._stands: Mapping[str, Any] | None = None
@@ -202,25 +252,18 @@ class Engine:
         state = folder / "state"
         state.mkdir()
         self.backend = state.as_uri()
-        self._env = environment(state, cloud.url)
+        self._env = dict(account.environment(state))
         self._pulumi("stack", "init", "dev", "--no-select").check_returncode()
         self._salt = yaml.safe_load(self.file.read_text(encoding="utf-8"))
 
     def _pulumi(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return pulumi(self.folder, self._env, *words)
+        return pulumi(self.folder, self._env, *words, seconds=self.seconds)
 
     # Config
 
     def write(self, config: Mapping[str, Any]) -> None:
-        """Write the stack file: ``config`` by keys without their namespace, and how to reach the tests' AWS."""
-        aws = {
-            "region": REGION,
-            "endpoints": [dict.fromkeys(_SERVICES, self.cloud.url)],
-            "accessKey": "testing",
-            "secretKey": "testing",
-            **dict.fromkeys(("skipCredentialsValidation", "skipRequestingAccountId", "skipMetadataApiCheck"), "true"),
-        }
-        values = {f"aws:{key}": value for key, value in aws.items()}
+        """Write the stack file: ``config`` by keys without their namespace, and how to reach AWS."""
+        values = {f"aws:{key}": value for key, value in self.account.settings.items()}
         values |= {f"abtest:{key}": value for key, value in config.items()}
         text = yaml.safe_dump({"config": values, **self._salt}, sort_keys=False, width=1000)
         self.file.write_text(text, encoding="utf-8")
@@ -243,24 +286,20 @@ class Engine:
         return self._run("preview", *options)
 
     def destroy(self, *options: str) -> Run:
-        """`pulumi destroy`; as users call it, it previews what it would do first."""
-        return self._change(None, "destroy", "--yes", *options)
+        """`pulumi destroy`; as users call it, it previews what it would do first. The hook on launched instances wants the
+        program to run.
+        """
+        return self._change(None, "destroy", "--yes", "--run-program", *options)
 
-    def stand(self, config: Mapping[str, Any]) -> Engine:
-        """Bring the stack to ``config``, from whatever a test left; this takes no time if it is so already."""
-        if self._stands != config:
-            for arn in self.cloud.arns:
-                if ":listener/" in arn:  # the deployed guardrails, which hold for the update that removes them
-                    self.cloud.elb.remove_tags(ResourceArns=[arn], TagKeys=["abtest:guardrails"])
-            self.up(config).succeeded()
-        return self
+    def destroy_without_program(self, *options: str) -> Run:
+        return self._change(None, "destroy", "--yes", *options)
 
     def abtest(self, *words: str, env: Mapping[str, str] | None = None) -> Run:
         """`abtest`, as somebody calls it in the project's folder with nobody at the keyboard."""
-        before = len(self.cloud.proxy.calls)
+        before = len(self.account.calls)
         with self.starting(*words, env=env) as process:
-            output, _ = process.communicate(timeout=300)
-        return Run(process.returncode, output, (), tuple(self.cloud.proxy.calls[before:]))
+            output, _ = process.communicate(timeout=self.seconds)
+        return Run(process.returncode, output, (), tuple(self.account.calls[before:]))
 
     @contextmanager
     def starting(
@@ -303,14 +342,14 @@ class Engine:
 
     def _run(self, command: str, *words: str) -> Run:
         self._events.unlink(missing_ok=True)
-        before = len(self.cloud.proxy.calls)
+        before = len(self.account.calls)
         done = self._pulumi(command, "--stack", "dev", "--event-log", str(self._events), *words)
         events = self._events.read_text(encoding="utf-8").splitlines() if self._events.exists() else []
         return Run(
             done.returncode,
             done.stdout + done.stderr,
             tuple(_steps(events)),
-            tuple(self.cloud.proxy.calls[before:]),
+            tuple(self.account.calls[before:]),
         )
 
     # State
@@ -323,20 +362,6 @@ class Engine:
         """What the engine recorded, with secrets encrypted."""
         state: dict[str, Any] = json.loads(self._read("stack", "export"))
         return state
-
-    def write_tags(self) -> Engine:
-        """Give listeners and rules the tags that the engine's state has for them. The provider does so by itself; this
-        is for a stand-in that does not.
-        """
-        for resource in self.state()["deployment"]["resources"]:
-            if resource["type"] in {"aws:lb/listener:Listener", "aws:lb/listenerRule:ListenerRule"}:
-                tags, arn = resource["inputs"]["tags"], resource["outputs"]["arn"]
-                found = self.cloud.elb.describe_tags(ResourceArns=[arn])["TagDescriptions"][0]["Tags"]
-                if gone := [tag["Key"] for tag in found if tag["Key"] not in tags]:
-                    self.cloud.elb.remove_tags(ResourceArns=[arn], TagKeys=gone)
-                wanted = [{"Key": key, "Value": value} for key, value in tags.items()]
-                self.cloud.elb.add_tags(ResourceArns=[arn], Tags=wanted)
-        return self
 
     def clear_up(self) -> None:
         """Take away what an update that was killed has left: its lock, and plugins that wait for an engine."""
@@ -357,6 +382,37 @@ class Engine:
         done = self._pulumi(*words, "--stack", "dev")
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+
+class Engine(Stack):
+    """A stack on the tests' own AWS."""
+
+    def __init__(self, folder: Path, cloud: Cloud) -> None:
+        super().__init__(folder, cloud)
+        self.cloud = cloud
+
+    def stand(self, config: Mapping[str, Any]) -> Engine:
+        """Bring the stack to ``config``, from whatever a test left; this takes no time if it is so already."""
+        if self._stands != config:
+            for arn in self.cloud.arns:
+                if ":listener/" in arn:  # the deployed guardrails, which hold for the update that removes them
+                    self.cloud.elb.remove_tags(ResourceArns=[arn], TagKeys=["abtest:guardrails"])
+            self.up(config).succeeded()
+        return self
+
+    def write_tags(self) -> Engine:
+        """Give listeners and rules the tags that the engine's state has for them. The provider does so by itself; this
+        is for a stand-in that does not.
+        """
+        for resource in self.state()["deployment"]["resources"]:
+            if resource["type"] in {"aws:lb/listener:Listener", "aws:lb/listenerRule:ListenerRule"}:
+                tags, arn = resource["inputs"]["tags"], resource["outputs"]["arn"]
+                found = self.cloud.elb.describe_tags(ResourceArns=[arn])["TagDescriptions"][0]["Tags"]
+                if gone := [tag["Key"] for tag in found if tag["Key"] not in tags]:
+                    self.cloud.elb.remove_tags(ResourceArns=[arn], TagKeys=gone)
+                wanted = [{"Key": key, "Value": value} for key, value in tags.items()]
+                self.cloud.elb.add_tags(ResourceArns=[arn], Tags=wanted)
+        return self
 
 
 def _steps(events: Sequence[str]) -> Iterator[Step]:

@@ -12,7 +12,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import repeat
 from threading import Event, Lock, Thread
-from time import sleep
+from time import monotonic, sleep
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.engine.cloud import Routes, logical
@@ -42,7 +42,7 @@ class Call:
     """A call of AWS's API. ``routes`` is where requests went after it; None for calls that only read.
 
     ``action`` is the operation's name, or method and path for an API without such (Route 53). ``error`` is the code of
-    a refusal.
+    a refusal, ``at`` the second at which it was answered.
     """
 
     service: str
@@ -50,6 +50,7 @@ class Call:
     params: Mapping[str, str]
     error: str | None = None
     routes: Routes | None = None
+    at: float = 0
 
     @property
     def is_write(self) -> bool:
@@ -167,7 +168,7 @@ class Proxy:
         error = (code[1] if code else str(answer.status)) if answer.status >= 400 else None
         routes = self._watch() if call.is_write else None
         with self._records:
-            self.calls.append(Call(call.service, call.action, call.params, error, routes))
+            self.calls.append(Call(call.service, call.action, call.params, error, routes, monotonic()))
         return answer
 
     def _ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> _Answer:

@@ -446,7 +446,7 @@ def test_a_function_that_is_not_checked_is_not_waited_for(elbv2: Stubber) -> Non
 
 
 SCALED = SimpleNamespace(
-    new_outputs={"name": "abtest-b-1", "targetGroupArns": [GROUP], "healthCheckGracePeriod": 600.0}
+    new_outputs={"name": "abtest-b-1", "minSize": 2.0, "targetGroupArns": [GROUP], "healthCheckGracePeriod": 600.0}
 )
 
 
@@ -455,17 +455,16 @@ def autoscaling(elbv2: Stubber, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stu
     made = boto3.client("autoscaling", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")  # noqa: S106 no secret
     clients = {"elbv2": elbv2.client, "autoscaling": made}
     monkeypatch.setattr(session, "_client", lambda _session, _source, service: clients[service])
-    used_by(elbv2, "lb")
     with Stubber(made) as stub:
         yield stub
         stub.assert_no_pending_responses()
     made.close()
 
 
-def listed(stub: Stubber, count: int) -> None:
+def listed(stub: Stubber, count: int, state: str = "InService") -> None:
     """The next answer: so many instances of the group."""
     instances = [
-        {"InstanceId": f"i-{n}", "AvailabilityZone": "a", "LifecycleState": "InService", "HealthStatus": "Healthy",
+        {"InstanceId": f"i-{n}", "AvailabilityZone": "a", "LifecycleState": state, "HealthStatus": "Healthy",
          "ProtectedFromScaleIn": False} for n in range(count)
     ]  # fmt: skip
     group = {
@@ -477,6 +476,8 @@ def listed(stub: Stubber, count: int) -> None:
 
 
 def test_every_instance_of_a_new_auto_scaling_group_is_waited_for(elbv2: Stubber, autoscaling: Stubber) -> None:
+    used_by(elbv2, "lb")
+    listed(autoscaling, 2)
     for names in (("initial", "initial"), ("healthy", "initial"), ("healthy", "healthy")):
         listed(autoscaling, 2)
         state(elbv2, *names)
@@ -484,6 +485,8 @@ def test_every_instance_of_a_new_auto_scaling_group_is_waited_for(elbv2: Stubber
 
 
 def test_an_instance_that_aws_replaces_meanwhile_is_waited_for_no_longer(elbv2: Stubber, autoscaling: Stubber) -> None:
+    used_by(elbv2, "lb")
+    listed(autoscaling, 3)
     listed(autoscaling, 3)
     state(elbv2, "healthy", "healthy", "unhealthy")
     listed(autoscaling, 0)  # of which nothing is asked, since that would mean all targets
@@ -495,10 +498,105 @@ def test_an_instance_that_aws_replaces_meanwhile_is_waited_for_no_longer(elbv2: 
 def test_new_instances_have_as_long_as_their_grace_period(
     elbv2: Stubber, autoscaling: Stubber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = iter([0, 599, 601])
+    now = iter([0, 0, 599, 601])
+    used_by(elbv2, "lb")
+    listed(autoscaling, 2)
     monkeypatch.setattr(guard, "time", SimpleNamespace(monotonic=lambda: next(now), sleep=lambda _: None))
     for _ in range(2):
         listed(autoscaling, 2)
         state(elbv2, "healthy", "unhealthy")
     with pytest.raises(GuardError, match=r"after 10 minutes target i-1 is not healthy \(it fails\)"):
         attach(SCALED)
+
+
+def activity(stub: Stubber, status: str) -> None:
+    """The next answer: what became of the group's one attempt to start an instance."""
+    found = {
+        "ActivityId": "1", "AutoScalingGroupName": "abtest-b-1", "Cause": "min", "StartTime": 0, "StatusCode": status,
+        "StatusMessage": "We currently do not have sufficient capacity",
+    }  # fmt: skip
+    stub.add_response("describe_scaling_activities", {"Activities": [found]}, {"AutoScalingGroupName": "abtest-b-1"})
+
+
+def test_without_guardrails_too_a_new_auto_scaling_group_has_its_instances_in_service(
+    autoscaling: Stubber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Guard, "_engine", lambda _: SimpleNamespace(outputs=dict))
+    listed(autoscaling, 0)
+    activity(autoscaling, "PreInService")
+    listed(autoscaling, 2, "Pending")
+    activity(autoscaling, "InProgress")
+    listed(autoscaling, 2)
+    asyncio.run(guarded(guardrails=None).after_attach(SCALED))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [("Failed", "We currently do not have sufficient capacity"), ("InProgress", "10 minutes have passed")],
+)
+def test_an_auto_scaling_group_whose_instances_do_not_come_stops_the_update(
+    autoscaling: Stubber, monkeypatch: pytest.MonkeyPatch, status: str, reason: str
+) -> None:
+    now = iter([0, 601])
+    monkeypatch.setattr(guard, "time", SimpleNamespace(monotonic=lambda: next(now), sleep=lambda _: None))
+    listed(autoscaling, 1)
+    activity(autoscaling, status)
+    with pytest.raises(GuardError) as caught:
+        attach(SCALED)
+    assert str(caught.value) == (
+        f"the Auto Scaling group abtest-b-1 has 1 of 2 instances in service: {reason}. The next update does not wait for "
+        "it again: fix it first"
+    )
+
+
+# Leaving instances ----------------------------------------------------------------------------------------------------
+
+BALANCER = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/abtest/1"
+DETACHED: Any = SimpleNamespace(old_outputs={"targetGroupArn": GROUP, "targetId": "i-1"})
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is printed and waited for, in that order, without the wait."""
+    found: list[str] = []
+
+    async def sleep(seconds: int) -> None:
+        found.append(f"{seconds} s")
+
+    monkeypatch.setattr(Guard, "_engine", lambda _: SimpleNamespace(outputs=lambda: {"load_balancer_arn": BALANCER}))
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(pulumi.log, "info", found.append)
+    return found
+
+
+def listening(stub: Stubber, count: int) -> None:
+    found = {"Listeners": [{"ListenerArn": f"{BALANCER}/{n}"} for n in range(count)]}
+    stub.add_response("describe_listeners", found, {"LoadBalancerArn": BALANCER})
+
+
+def delay(stub: Stubber, seconds: int) -> None:
+    found = {"Attributes": [{"Key": "deregistration_delay.timeout_seconds", "Value": str(seconds)}]}
+    stub.add_response("describe_target_group_attributes", found, {"TargetGroupArn": GROUP})
+
+
+def test_the_delay_that_is_deployed_is_waited_for_and_printed_before(elbv2: Stubber, waits: list[str]) -> None:
+    listening(elbv2, 1)
+    delay(elbv2, 300)
+    asyncio.run(guarded(guardrails=suspended(1)).after_detach(DETACHED))
+    assert waits == ["waiting 300 s for requests in flight to i-1 (deregistrationDelaySeconds)", "300 s"]
+
+
+def test_without_a_listener_nothing_is_in_flight(elbv2: Stubber, waits: list[str]) -> None:
+    listening(elbv2, 0)
+    asyncio.run(guarded().after_detach(DETACHED))
+    elbv2.add_client_error("describe_listeners", "LoadBalancerNotFound")
+    asyncio.run(guarded().after_detach(DETACHED))
+    assert waits == []
+
+
+def test_an_aws_that_does_not_tell_the_delay_leaves_the_instance_running(elbv2: Stubber, waits: list[str]) -> None:
+    listening(elbv2, 1)
+    elbv2.add_client_error("describe_target_group_attributes", "Throttling")
+    with pytest.raises(GuardError, match=r"AWS throttles DescribeTargetGroupAttributes: wait a moment and try again$"):
+        asyncio.run(guarded().after_detach(DETACHED))
+    assert waits == []

@@ -66,8 +66,9 @@ def test_a_file_that_somebody_edited_meanwhile_is_not_written_over(stand: Stand)
     assert stand.engine.updates == []
 
 
-def test_what_the_engine_took_for_done_is_done_after_a_refresh(stand: Stand) -> None:
+def test_what_the_engine_took_for_done_is_done_after_a_refresh(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     """An update that was cut off may have reached AWS without being on record, or the other way round."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
     stand.engine.is_behind = True
     said = moved(stand)
     assert stand.engine.refreshed == 1

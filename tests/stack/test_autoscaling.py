@@ -57,6 +57,11 @@ def test_the_load_balancer_says_whether_an_instance_lives(example: Deployment) -
     assert found["targetGroupArns"] == [example.outputs["target_group_arns"]["a"]]
 
 
+def test_the_provider_waits_for_no_number_of_instances(example: Deployment) -> None:
+    """A changed `min` would have it wait for the number in its state, which a group that has scaled does not have."""
+    assert group(example).inputs["waitForCapacityTimeout"] == "0"
+
+
 def test_another_version_of_the_template_replaces_instances_one_by_one_and_can_be_rolled_back(
     example: Deployment,
 ) -> None:

@@ -45,6 +45,7 @@ def _interface(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _group(aws: Clients, name: str, inputs: Inputs) -> Created:
+    inputs.take("waitForCapacityTimeout")  # the instances here are in service at once
     inputs.take("instanceRefresh")  # concerns another version of the template, which there is none of here
     group, template = physical_name(name), inputs.take("launchTemplate")
     aws.autoscaling.create_auto_scaling_group(

@@ -11,6 +11,7 @@ from abtest.escape import code, markdown, table_row
 from abtest.rollout.diff.chart import as_mermaid
 from abtest.rollout.diff.effect import Effect, Pair
 from abtest.rollout.diff.kept import kept_checks, kept_headers
+from abtest.rollout.diff.replacement import Replacement
 from abtest.rollout.diff.settings import is_below
 from abtest.rollout.diff.summary import summary, unguarded_words
 from abtest.rollout.diff.traffic import asks_for
@@ -146,7 +147,18 @@ def _replaced(effect: Effect) -> Iterator[str]:
         why = [setting for setting in effect.settings if any(is_below(setting, path) for path in found.why)]
         doubt = "Replaced" if found.certain else "Perhaps replaced"
         reasons = "; ".join(setting_words(setting, _LONGEST) for setting in why)
-        yield f"**{doubt}:** {replacement_words(found)}, since {reasons}"
+        wait = _drain(effect, found)
+        drain = f"; the update waits {duration(wait)} for requests in flight to them" if wait else ""
+        yield f"**{doubt}:** {replacement_words(found)}, since {reasons}{drain}"
+
+
+def _drain(effect: Effect, found: Replacement) -> int:
+    """How long the update waits before it ends single instances (``abtest.rollout.guard``), in seconds."""
+    if found.what != "instance" or found.variant is None or effect.before is None or effect.after is None:
+        return 0
+    launch = effect.before.experiment.variants[found.variant].targets.launch
+    is_single = launch is not None and not launch.scales
+    return effect.after.experiment.variants[found.variant].deregistration_delay_seconds if is_single else 0
 
 
 def _kept(effect: Effect) -> Iterator[str]:

@@ -1,11 +1,10 @@
 """What a change replaces: the load balancer, target groups, launched instances, services and their tasks.
 
 Which inputs replace a resource: pulumi_aws ``lb.LoadBalancer``, ``lb.TargetGroup``, ``ec2.Instance`` and
-``ecs.Service`` (ForceNew in hashicorp/terraform-provider-aws), and ``replace_on_changes`` in ``abtest.stack.launch``. A
-volume grows in place, and a key pair or image that the file no longer names stays. AWS replaces the instances of an
-Auto Scaling group when its launch template has another version (``abtest.stack.autoscaling``), and the tasks of a
-service when their definition or network changes. Where AWS would have to be asked (which subnets do these tags find?),
-a replacement is not certain.
+``ecs.Service`` (ForceNew in hashicorp/terraform-provider-aws), and what ``abtest.stack.launch`` adds. A key pair or
+image that the file no longer names stays. AWS replaces the instances of an Auto Scaling group when its launch template
+has another version (``abtest.stack.autoscaling``), and the tasks of a service when their definition or network changes.
+Where AWS would have to be asked (which subnets do these tags find?), a replacement is not certain.
 """
 
 from __future__ import annotations
@@ -179,7 +178,10 @@ def _types(targets: Targets) -> tuple[str, str]:
 def _launch(path: str, before: Launch, after: Launch) -> list[Reason]:
     if before.scales != after.scales:
         return _differs(f"{path}.min", before.min, after.min)
-    reasons = _differs(f"{path}.instanceType", before.instance_type, after.instance_type)
+    reasons = [
+        *_differs(f"{path}.instanceType", before.instance_type, after.instance_type),
+        *_differs(f"{path}.rootVolumeGb", before.root_volume_gb, after.root_volume_gb),
+    ]
     if after.ami is not None:
         # Where no image was named, it was the newest of its day, which may be the very one that is named now.
         reasons += _differs(f"{path}.ami", before.ami, after.ami, certain=before.ami is not None)
@@ -188,7 +190,6 @@ def _launch(path: str, before: Launch, after: Launch) -> list[Reason]:
             *reasons,
             *_differs(f"{path}.keyName", before.key_name, after.key_name),
             *_differs(f"{path}.instanceProfile", before.instance_profile, after.instance_profile),
-            *_differs(f"{path}.rootVolumeGb", before.root_volume_gb, after.root_volume_gb),
             *_differs(f"{path}.publicIp", before.public_ip, after.public_ip),
         ]
     if after.key_name is not None:

@@ -15,11 +15,12 @@ from abtest.rollout.diff.version import Version
 from tests.configs import SERVICE, VARIANT, config, experiment, rule, variant
 from tests.deployed import deploy
 
-#: Inputs that replace a resource (ForceNew in hashicorp/terraform-provider-aws; user data by its own flag).
+#: Inputs that replace a resource (ForceNew in hashicorp/terraform-provider-aws; user data by its own flag, a volume by
+#: its size).
 REPLACES = {
     "aws:lb/loadBalancer:LoadBalancer": ("internal",),
     ":TargetGroup": ("port", "protocol", "protocolVersion", "targetType", "vpcId", "ipAddressType"),
-    ":Instance": ("instanceType", "userData", "subnetId", "keyName", "ami"),
+    ":Instance": ("instanceType", "userData", "subnetId", "keyName", "ami", "rootBlockDevice"),
 }
 LAUNCHED = variant(targets={"launch": {"instanceType": "t3.small", "ami": "ami-0a", "count": 2}})
 BASE: dict[str, Any] = {
@@ -56,7 +57,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "another instance type": variants(**launched(instanceType="t3.large")),
     "another image and key": variants(**launched(ami="ami-0b", keyName="k")),
     "more instances": variants(**launched(count=3)),
-    "a larger volume and a profile": variants(**launched(rootVolumeGb=50, instanceProfile="p")),
+    "another volume": variants(**launched(rootVolumeGb=50)),
+    "a profile": variants(**launched(instanceProfile="p")),
     "another port": variants(a=LAUNCHED | {"port": 9000}),
     "another protocol": variants(b=VARIANT | {"protocol": "HTTPS"}),
     "another kind of target": variants(b=variant(targets={"external": "instance"})),
