@@ -31,7 +31,9 @@ def test_its_group_says_nothing_of_addresses(example: Deployment) -> None:
 
 
 def test_health_is_checked_where_it_is_said(example: Deployment) -> None:
-    checks = {name: group.inputs.get("healthCheck") for name, group in example.of_type(":TargetGroup").items()}
+    checks: dict[str, Any] = {
+        name: group.inputs.get("healthCheck") for name, group in example.of_type(":TargetGroup").items()
+    }
     assert checks["abtest-a"] is None, "AWS's default for functions; the provider warns of the check of a function"
     assert (checks["abtest-b"]["enabled"], checks["abtest-b"]["interval"]) == (True, 30)
     assert not {"port", "protocol"} & set(checks["abtest-b"])
