@@ -8,7 +8,7 @@ STACK ?= dev
 RESOLUTION ?= highest
 
 .NOTPARALLEL:
-.PHONY: local test check audit format bench engine soak validity schema lock clean
+.PHONY: local test check audit format bench engine aws soak validity schema lock clean
 
 local: $(LOCAL)  ## deploy a stack on the embedded AWS: make local STACK=prod
 	@$(BIN)/python -m abtest local --stack $(STACK)
@@ -32,6 +32,9 @@ audit: $(READY)  ## known vulnerabilities in the locked packages; says so if it 
 
 engine: $(READY)  ## tests with the real Pulumi engine; skipped where `pulumi` is not on PATH
 	@$(BIN)/python -m pytest -m "engine and not soak" -rs
+
+aws: $(READY)  ## stand a stack up in a real AWS account, ask it everything, take it away; says what it makes and asks first
+	@$(BIN)/python -m pytest tests/aws -m aws -s -v -rs -p no:randomly -p no:xdist
 
 soak: $(READY)  ## 200,000 requests through the local balancer; 50 kills of a ramp where `pulumi` is on PATH (20 minutes)
 	@$(BIN)/python -m pytest -m soak -s

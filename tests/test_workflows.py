@@ -78,6 +78,7 @@ def test_permissions_are_given_to_jobs_alone_and_only_those_they_need() -> None:
     more = {name: own for name, own in given.items() if own != {"contents": "read"}}
     takes_a_role = {"contents": "read", "id-token": "write"}
     assert more == {
+        "aws.yml acceptance": takes_a_role,
         "deploy.yml dev": takes_a_role,
         "deploy.yml prod": takes_a_role,
         "preview.yml preview": takes_a_role,
@@ -87,7 +88,7 @@ def test_permissions_are_given_to_jobs_alone_and_only_those_they_need() -> None:
 
 def test_no_checkout_keeps_its_token() -> None:
     checkouts = [step for job in JOBS for step in job.steps if step.get("uses", "").startswith("actions/checkout@")]
-    assert len(checkouts) == 9
+    assert len(checkouts) == 10
     assert {step["with"]["persist-credentials"] for step in checkouts} == {"false"}
 
 
@@ -160,7 +161,7 @@ def test_each_command_and_each_of_its_options_exists() -> None:
 
 def test_each_target_of_make_exists() -> None:
     called = re.findall(r"\bmake (\w+)", "\n".join(scripts()))
-    assert sorted(called) == ["audit", "check", "engine", "lock", "test", "test"]
+    assert sorted(called) == ["audit", "aws", "check", "engine", "lock", "test", "test"]
     assert set(called) <= set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 

@@ -36,17 +36,18 @@ def account() -> Account:
 
 
 @pytest.fixture(scope="session")
-def stand(account: Account) -> Iterator[Stand]:
+def stand(account: Account, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
     run = f"{int(time.time()):x}"
-    folder = ROOT / ".abtest" / f"aws-{run}"
-    folder.mkdir(parents=True)
+    # Where the project is, Pulumi's state outlives a process that is killed.
+    folder = tmp_path_factory.mktemp("run") if account.is_rehearsal else ROOT / ".abtest" / f"aws-{run}"
+    folder.mkdir(parents=True, exist_ok=True)
     stack = Stack(folder, account, seconds=3600)
     rules = BASE["rules"] if account.is_rehearsal else {**BASE["rules"], "regex-b": REGEX_RULE}
     standing = Stand(account=account, stack=stack, run=run, config={**BASE, "rules": rules})
     _say(
         f"\nrun {run} in {account.region}; if this process is killed, take everything away with",
         f"  cd {stack.folder} && PULUMI_BACKEND_URL={stack.backend} PULUMI_CONFIG_PASSPHRASE='of the tests' "
-        "pulumi destroy --yes --stack dev",
+        "pulumi destroy --yes --stack dev --run-program",
     )
     try:
         yield standing
@@ -56,7 +57,7 @@ def stand(account: Account) -> Iterator[Stand]:
 
 def _take_away(standing: Stand, folder: Path) -> None:
     """The last test does so too; this is for a run that did not get there."""
-    run = standing.stack.destroy()
+    run = standing.destroy()
     found = leftovers(standing.account, standing.run)
     if run.code or found:
         _say(run.output[-3000:], f"left in the account, by the tag {RUN_TAG}={standing.run}:", *found)

@@ -56,13 +56,20 @@ class Stand:
     log_delay: float = 0
 
     def up(self, config: Mapping[str, Any] | None = None) -> Run:
-        if config is not None:
-            self.config = config
-        tagged = {**self.config, "tags": {RUN_TAG: self.run}}
-        made = self.stack.up(tagged).succeeded()
+        self._write(self.config if config is None else config)
+        made = self.stack.up().succeeded()
+        self.config = self.config if config is None else config
         self.__dict__.pop("outputs", None)
         self.wait_for_health()
         return made
+
+    def destroy(self) -> Run:
+        """Take everything away. The program runs for that, so with the config that it took last."""
+        self._write(self.config)
+        return self.stack.destroy()
+
+    def _write(self, config: Mapping[str, Any]) -> None:
+        self.stack.write({**config, "tags": {RUN_TAG: self.run}})
 
     @cached_property
     def outputs(self) -> Mapping[str, Any]:
