@@ -8,7 +8,10 @@ STACK ?= dev
 RESOLUTION ?= highest
 
 .NOTPARALLEL:
-.PHONY: local test check audit format bench engine aws soak validity schema lock clean
+.PHONY: help local test check audit format bench engine aws soak validity schema lock clean
+
+help:  ## what can be made
+	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 local: $(LOCAL)  ## deploy a stack on the embedded AWS: make local STACK=prod
 	@$(BIN)/python -m abtest local --stack $(STACK)

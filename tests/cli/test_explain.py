@@ -27,7 +27,7 @@ def test_the_readmes_example_is_what_it_prints(capsys: Capsys) -> None:
         capsys, "explain", "--stack", "prod", "--url", "https://models.example.com/batch/1", "--method", "POST"
     )
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out in (ROOT / "README.md").read_text()
+    assert ran.out in (ROOT / "docs" / "check-explain-diff.md").read_text()
     assert ran.out.endswith("=> a 100 %\n")
 
 

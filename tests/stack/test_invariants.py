@@ -1,4 +1,4 @@
-"""The invariants of the resources that hold whatever the config says (docs: README, "What it promises")."""
+"""The invariants of the resources that hold whatever the config says (docs/limits.md, "What it promises")."""
 
 from __future__ import annotations
 
