@@ -91,7 +91,9 @@ def _notes(deployment: Deployment) -> list[str]:
     experiment = deployment.experiment
     seconds = experiment.stickiness_seconds
     notes = [
-        f"A client keeps its variant for {seconds} s." if seconds else "Every request is split anew (no stickiness)."
+        f"A client keeps its variant for {seconds} s."
+        if seconds
+        else "Every request is split independently (no stickiness)."
     ]
     if experiment.listener.redirects_port_80:
         notes.append(f"Port 80 redirects everything to https, port {experiment.listener.listens_on} (301).")

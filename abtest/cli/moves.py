@@ -84,7 +84,7 @@ def approved(question: str, *, yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        raise Failure("error: nobody is there to ask; say --yes")
+        raise Failure("error: not a terminal, so nothing can be confirmed; pass --yes")
     return click.confirm(question, err=True)  # what is printed may be JSON lines
 
 
@@ -100,7 +100,7 @@ def refuse_pending(file: StackFile, live: Live, history: Sequence[Update], name:
             else f"deploy that first ({up}), or take it back"
         )
         raise MoveError(
-            f"{file.label} says more than what is deployed and this move, so it would not be a move of traffic alone:"
+            f"{file.label} says more than what is deployed and this move, so the update would change more than traffic:"
             f"{lines}\n{remedy}"
         )
 

@@ -178,7 +178,7 @@ def _refuse_unready(stands: Deployed, file: StackFile, variant: str) -> None:
     found = look(stands, file, variant)
     least = file.experiment.least_healthy(variant)
     if found.health.healthy < least:
-        raise Failure(f"error: {variant} has {found.health} healthy targets, {least} needed; mend them first", code=3)
+        raise Failure(f"error: {variant} has {found.health} healthy targets, {least} needed; fix them first", code=3)
     for alarm in found.firing:
         raise Failure(f"error: alarm {alarm.name} is in ALARM ({alarm.reason}); see to it first", code=3)
 
@@ -186,7 +186,7 @@ def _refuse_unready(stands: Deployed, file: StackFile, variant: str) -> None:
 def _words(plan: Plan, first: int, on_breach: str) -> str:
     now = shares_of(plan.start).get(plan.variant, Fraction(0))
     listed = ", ".join(map(percent, plan.shares))
-    resuming = f"; it goes on at step {first}, whose bake begins anew" if first > 1 else ""
+    resuming = f"; it resumes at step {first}, and its bake starts again" if first > 1 else ""
     return (
         f"ramp {plan.variant} from {percent(now)} of new clients: {listed}, each watched for "
         f"{short(plan.bake_seconds)}; on a breach: {on_breach}{resuming}"

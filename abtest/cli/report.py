@@ -35,7 +35,7 @@ def _duration(text: str) -> timedelta:
     except ValueError:
         found = timedelta()
     if not found:
-        raise click.BadParameter(f'"{text}" is no time; write one such as 90m, 24h or 7d')
+        raise click.BadParameter(f'"{text}" is not a valid time; write one such as 90m, 24h or 7d')
     return found
 
 
@@ -47,7 +47,7 @@ def _moment(text: str) -> datetime:
     except (ValueError, OverflowError):
         found = EVER
     if found <= EVER:
-        raise click.BadParameter(f'"{text}" is no time; write one such as 2026-11-22 or 2026-11-22T14:00Z')
+        raise click.BadParameter(f'"{text}" is not a valid time; write one such as 2026-11-22 or 2026-11-22T14:00Z')
     return found
 
 
@@ -56,13 +56,17 @@ def _weights(text: str) -> Mapping[str, int]:
     found = re.findall(r"(?:^|,) *([^=,]+)=(\d{1,3}) *(?=,|$)", text)
     weights = {name: int(weight) for name, weight in found}
     if len(weights) != len(text.split(",")) or sum(weight > 0 for weight in weights.values()) < 2:
-        raise click.BadParameter(f'"{text}" is no split; write two variants or more, each once, such as a=90,b=10')
+        raise click.BadParameter(
+            f'"{text}" is not a valid split; write two variants or more, each once, such as a=90,b=10'
+        )
     return weights
 
 
 @click.command()
 @stack_option
-@click.option("--since", type=_duration, metavar="TIME", help="From so long ago until now.  [default: 24h]")
+@click.option(
+    "--since", type=_duration, metavar="TIME", help="How far back to look, for example 24h or 7d.  [default: 24h]"
+)
 @click.option("--from", "start", type=_moment, metavar="TIME", help="From when, in UTC, such as 2026-11-22T14:00.")
 @click.option("--to", "end", type=_moment, metavar="TIME", help="Until when.  [default: now]")
 @click.option(

@@ -66,11 +66,11 @@ def show_rollback(plan: Rollback, file: StackFile) -> None:
         everywhere = command("rollback --everywhere", file.stack)
         tell(f"rule {name} still sends clients to {' and '.join(variants)}: {everywhere}")
     if file.experiment.guardrails is None:
-        tell("abtest:held is kept by the guardrails alone, and there are none: add abtest:guardrails: {}")
+        tell("abtest:held only has an effect with guardrails, and there are none: add abtest:guardrails: {}")
     if plan.taken:
         taken = " and ".join(plan.taken)
         tell(
-            f"AWS does not document what becomes of cookies of a group that is no longer listed: see that the "
+            f"AWS does not document what happens to cookies of a group that is no longer listed: check that the "
             f"requests of {taken} end, in the metric RequestCount of the target group, or in target_group_arn of the "
             "access log"
         )

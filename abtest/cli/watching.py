@@ -47,7 +47,7 @@ def watch(read: Callable[[], _Found], shown: Callable[[_Found], Iterable[Rendera
                 try:
                     found = read()
                 except Failure as failure:  # of the network, say: what was seen last stays, and says that it is old
-                    display.update(Group(*shown(found), Text(f"not read anew: {failure}", style="red")), refresh=True)
+                    display.update(Group(*shown(found), Text(f"not read again: {failure}", style="red")), refresh=True)
                 else:
                     display.update(Group(*shown(found)), refresh=True)
     except KeyboardInterrupt:

@@ -124,7 +124,7 @@ def _mapping(node: yaml.MappingNode, path: Path, lines: dict[Path, int]) -> dict
         if not isinstance(key, str):
             raise YamlError(f"the key {key_node.value!r:.60} is not text to Pulumi: put it in quotes", line)
         if key in own:
-            raise YamlError(f"the key {key} stands twice; it is on line {lines[(*path, key)]} already", line)
+            raise YamlError(f"the key {key} is a duplicate key; it is also on line {lines[(*path, key)]} already", line)
         lines[(*path, key)] = line
         own[key] = _value(value_node, (*path, key), lines)
     return {**merged, **own}

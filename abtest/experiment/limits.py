@@ -136,7 +136,7 @@ REQUESTS_PER_TARGET = Range(
     what="requests of a target",
     low=1,
     high=10_000_000,
-    unit="requests a minute",
+    unit="requests per minute",
     source="Auto Scaling API TargetTrackingConfiguration, Application Auto Scaling API PredefinedMetricSpecification",
 )
 GRACE = Range(

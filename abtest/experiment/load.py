@@ -85,7 +85,7 @@ def _known_keys(source: Source, report: Report) -> dict[str, Any]:
             continue
         value = _decode(text, fields[name].type)
         if value is None:
-            report.warning((name,), "has no value, so it counts as left out; give one, or take the key out")
+            report.warning((name,), "has no value, so it counts as left out; give one, or remove the key")
         else:
             raw[name] = value
     raw.setdefault("experiment", source.project.name)
@@ -171,7 +171,7 @@ def _decode(text: Any, kind: inspect.Type) -> Any:
 
 
 _NUMBER = re.compile(r"\d+(\.\d+)?")
-_NO_VALUE = "has no value; give one, or take the key out"
+_NO_VALUE = "has no value; give one, or remove the key"
 
 
 class _Loader:
@@ -337,7 +337,7 @@ class _Loader:
             hint = _write(as_text(raw, limit) or as_arn(raw, limit))
             self._report.error(path, f"{shown} is not a valid {limit.what}: expected {limit} ({limit.source}){hint}")
         elif not raw and isinstance(kind, inspect.StrType) and kind.min_length:
-            self._report.error(path, "is empty; give a value or take the key out")
+            self._report.error(path, "is empty; give a value or remove the key")
         return str(raw)
 
     def _wrong(self, path: Path, raw: Any, expected: str, hint: str = "", stand_in: Any = None) -> Any:

@@ -177,7 +177,7 @@ class Source:
         own = _Block(_shown(file), document, project.name, block)
         shared = _project_block(project)
         notes = [
-            f"{key} stands outside config: on line {document.lines[key,]}, so it is not read; indent it below config:"
+            f"{key} is outside config: on line {document.lines[key,]}, so it is not read; indent it below config:"
             for key in body
             if ":" in key
         ]

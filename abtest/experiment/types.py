@@ -116,7 +116,9 @@ class Launch(Section, frozen=True, kw_only=True):
     ) = None
     max: Annotated[int, limits.TARGET_COUNT.meta("Greatest number of an Auto Scaling group.")] | None = None
     requests_per_target: (
-        Annotated[int, limits.REQUESTS_PER_TARGET.meta("Scales to about so many requests a minute for each instance.")]
+        Annotated[
+            int, limits.REQUESTS_PER_TARGET.meta("Scales to about that many requests per minute for each instance.")
+        ]
         | None
     ) = None
     health_check_grace_seconds: Annotated[
@@ -156,7 +158,7 @@ class Autoscaling(Section, frozen=True, kw_only=True):
     min: Annotated[int, limits.TARGET_COUNT.meta("Least number of tasks.")]
     max: Annotated[int, limits.TARGET_COUNT.meta("Greatest number of tasks.")]
     requests_per_target: Annotated[
-        int, limits.REQUESTS_PER_TARGET.meta("Scales to about so many requests a minute for each task.")
+        int, limits.REQUESTS_PER_TARGET.meta("Scales to about that many requests per minute for each task.")
     ]
 
 
@@ -197,7 +199,7 @@ class Ecs(Section, frozen=True, kw_only=True):
     ) = None
     read_only_root: Annotated[
         bool,
-        Meta(description="The container can write to /tmp alone, and so its user can if the image says `VOLUME /tmp`."),
+        Meta(description="The container can only write to /tmp, and its user can if the image says `VOLUME /tmp`."),
     ] = True
     public_ip: Annotated[
         bool, Meta(description="A public address for each task: in a public subnet it cannot fetch its image without.")
@@ -240,7 +242,7 @@ class Targets(Section, frozen=True, kw_only=True):
     external: (
         Annotated[
             Literal["ip", "instance"],
-            Meta(description="Somebody else registers targets of this type, through the exported target group ARN."),
+            Meta(description="Targets of this type are registered elsewhere, through the exported target group ARN."),
         ]
         | None
     ) = None
@@ -249,7 +251,7 @@ class Targets(Section, frozen=True, kw_only=True):
             Ecs,
             Meta(
                 description="A Fargate service that this program runs. "
-                "On a stack that stands, a new one enters with weight 0."
+                "On a deployed stack, a new one joins with weight 0."
             ),
         ]
         | None
@@ -444,7 +446,7 @@ class Network(Section, frozen=True, kw_only=True):
         Annotated[
             tuple[Annotated[str, limits.SUBNET_ID.meta("A subnet.")], ...],
             Meta(
-                description="Subnets, at least two, one a zone. "
+                description="Subnets, at least two, one per zone. "
                 "Default: by `subnetTags`, else all of the VPC (of the default VPC: its default subnets)."
             ),
         ]
@@ -609,7 +611,7 @@ class Dns(Section, frozen=True, kw_only=True):
 class GuardrailsSuspension(Section, frozen=True, kw_only=True):
     """For emergencies: suspends all guardrails until a point in time."""
 
-    reason: Annotated[str, limits.REASON.meta("Why, for whoever reads the file later; it is exported.")]
+    reason: Annotated[str, limits.REASON.meta("The reason; it is exported.")]
     until: Annotated[str, limits.INSTANT.meta("Until when, at most 24 hours ahead.")]
 
 
@@ -691,7 +693,7 @@ class Alarms(Section, frozen=True, kw_only=True):
         int, limits.SAMPLE.meta("Requests in five minutes below which neither of the two is judged.")
     ] = 100
     sns_topic_arn: (
-        Annotated[str, limits.SNS_TOPIC.meta("Topic that is told when an alarm goes off, and when it is over.")] | None
+        Annotated[str, limits.SNS_TOPIC.meta("Topic that is notified when an alarm starts and when it ends.")] | None
     ) = None
 
 

@@ -85,7 +85,7 @@ def split_of(table: Table, question: Question, route: str, enough: int) -> tuple
     )
     if not split.is_off() and sum(split.seen.values()) < enough:
         return split, check
-    sure = f"p {_p(split.p_value)} for a single look"
+    sure = f"p {_p(split.p_value)}, fixed-time"
     if split.is_off():
         sure = f"{_times(split.log_evidence)} times likelier under another split; {sure}"
     told = replace(

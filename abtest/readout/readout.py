@@ -107,7 +107,7 @@ def _variants(table: Table, question: Question, route: str, control: str) -> lis
 
 def _unit(table: Table, question: Question) -> str:
     if table.cells and not has_clients(table):
-        return "requests alone: the source knows no clients, so that nothing can be said of how exact its figures are"
+        return "requests only: this source has no clients, so there are no intervals"
     unit = {"address": "addresses", "address+agent": "addresses with an agent"}[question.unit]
     return f"clients are {unit}: several behind one (NAT, a proxy, a service that calls) count as one"
 
@@ -124,8 +124,8 @@ def _notes(table: Table, question: Question) -> Iterator[str]:
     if not has_clients(table):
         return
     yield (
-        "A verdict is that of the interval at every look. The one for a single look is narrower, and holds for one "
-        "comparison, looked at once, at a time that was planned."
+        "A verdict uses the always-valid interval, which holds however often you look. The fixed-time interval is "
+        "narrower, but only holds for one comparison, looked at once, at a planned time."
     )
     yield '"No evidence of harm" is not "equal": the interval says how much harm there may be.'
     if len(question.periods) > 1:

@@ -59,7 +59,7 @@ class Gain:
     def _example(self) -> str:
         request = self.move.example
         if request is None:
-            return "if there are any: no example was found, nor a proof that there is none"
+            return "if there are any: no example was found, and no proof that none exists"
         words = request_words(request, (self.move.before, self.move.after)).removeprefix(f"{request.method} ")
         return f"for example {request.method} {shortened(words, 120)}"
 

@@ -254,5 +254,5 @@ def replaced(live: Live, name: str) -> Iterator[str]:
     if share := most.action.shares.get(name):
         yield (
             f"{name} has {percent(share)} of clients on {most.called}, and its target group would be replaced by one "
-            "whose targets no health check has seen; add a variant instead, warm it, shift, then take this one out"
+            "whose targets no health check has seen; add a variant instead, warm it, shift, then remove this one"
         )

@@ -188,5 +188,5 @@ def _settled(deployed: Deployed, before: StackFile, after: StackFile, live: Live
     try:
         before.write(over=after)
     except EditedError:
-        return f"the load balancer is as before; {after.label} was edited in the meantime, and is left alone"
+        return f"the load balancer is as before; {after.label} was edited in the meantime and is not changed"
     return f"the load balancer and {after.label} are as before"

@@ -237,11 +237,12 @@ class Ramp:
             except AwsError as error:
                 self.event("blind", left_seconds=round(left), message=str(error))
                 if started - seen > BLIND_SECONDS:
-                    return self._end("stopped", f"nobody could watch it for {BLIND_SECONDS // 60} minutes: {error}")
+                    return self._end("stopped", f"it could not be watched for {BLIND_SECONDS // 60} minutes: {error}")
                 self.interrupts.wait(every)
             except MoveError:
                 return self._end(
-                    "stopped", f"somebody else moved traffic: no rule forwards to {self.plan.variant} any more"
+                    "stopped",
+                    f"traffic was changed by another update: no rule forwards to {self.plan.variant} any more",
                 )
             else:
                 outcome = self._judge(found, left)
@@ -272,7 +273,7 @@ class Ramp:
             return self._end("stopped", f"{self.file.label} was edited under the ramp")
         if found.shares != shares_of(self.file.experiment.weights):
             split = ", ".join(f"{name} {percent(share)}" for name, share in found.shares.items())
-            return self._end("stopped", f"somebody else moved traffic: the load balancer sends {split}")
+            return self._end("stopped", f"traffic was changed by another update: the load balancer sends {split}")
         breach = self._breach(found) or (verdict.why if verdict and verdict.says == "fail" else "")
         return self._end("breach", breach) if breach else None
 

@@ -130,7 +130,7 @@ def seconds(text: str) -> int:
     """A time such as ``10m``, ``90s``, ``1h30m`` or ``0s``. Raises ValueError."""
     match = _DURATION.fullmatch(text)
     if not (match and text):
-        raise ValueError(f'"{text}" is no time; write one such as 90s, 10m or 1h30m')
+        raise ValueError(f'"{text}" is not a valid time; write one such as 90s, 10m or 1h30m')
     found = sum(int(match[unit] or 0) * size for unit, size in (("h", 3600), ("m", 60), ("s", 1)))
     if found > LONGEST_BAKE:
         raise ValueError(f"{text} is over {short(LONGEST_BAKE)}, the longest time")

@@ -31,7 +31,7 @@ def asked(text: str) -> tuple[str, Fraction]:
     """A variant and its share of new clients, from ``b=25`` or ``b=12.5%``. Raises ValueError."""
     name, is_there, percent = text.partition("=")
     if not (name and is_there):
-        raise ValueError(f'"{text}" is no share; write VARIANT=PERCENT, such as b=25')
+        raise ValueError(f'"{text}" is not a valid share; write VARIANT=PERCENT, such as b=25')
     return name, share_of(percent)
 
 
@@ -46,7 +46,7 @@ def share_of(text: str) -> Fraction:
     """A share, from a percentage such as ``25``, ``12.5`` or ``25 %``. Raises ValueError."""
     match = _PERCENT.fullmatch(text)
     if match is None:
-        raise ValueError(f'"{text}" is no percentage; write a number from 0 to 100, such as 25 or 12.5')
+        raise ValueError(f'"{text}" is not a valid percentage; write a number from 0 to 100, such as 25 or 12.5')
     percent = Fraction(match["number"])
     if not 0 <= percent <= 100:
         side = "below 0" if percent < 0 else "over 100"

@@ -55,7 +55,7 @@ class Request:
             raise RequestError(f"there is no field {unknown[0]}; known: {', '.join(_KEYS)}")
         url = _text(given, "url")
         if url is not None and any(given.get(key) is not None for key in _URL_PARTS):
-            raise RequestError("url stands beside host, path or query; give one of the two")
+            raise RequestError("url cannot be combined with host, path or query; give one of them")
         scheme, parts = _of_url(url) if url is not None else (None, {k: _text(given, k) for k in _URL_PARTS})
         return cls(
             method=_method(_text(given, "method")),
@@ -81,7 +81,9 @@ def _of_url(url: str) -> tuple[Literal["http", "https"], dict[str, str | None]]:
     except ValueError as error:
         raise RequestError(f"url: {url!r} cannot be read: {error}") from None
     if split.scheme not in {"http", "https"} or not split.netloc:
-        raise RequestError(f"url: {url!r} is no http or https address; write one such as https://example.com/predict")
+        raise RequestError(
+            f"url: {url!r} is not an http or https address; write one such as https://example.com/predict"
+        )
     parts: dict[str, str | None] = {
         "host": split.netloc.rpartition("@")[2],
         "path": split.path or "/",
@@ -92,13 +94,13 @@ def _of_url(url: str) -> tuple[Literal["http", "https"], dict[str, str | None]]:
 
 def _method(method: str | None) -> str | None:
     if method is not None and not _TOKEN.fullmatch(method):
-        raise RequestError(f"method: {method!r} is no request method")
+        raise RequestError(f"method: {method!r} is not a valid request method")
     return method
 
 
 def _host(host: str | None) -> str | None:
     if host is not None and (not host or re.search(r"[\s/?#@]", host)):
-        raise RequestError(f"host: {host!r} is no host name")
+        raise RequestError(f"host: {host!r} is not a valid host name")
     return host
 
 
@@ -122,7 +124,7 @@ def _headers(headers: object) -> Mapping[str, tuple[str, ...]] | None:
     found: dict[str, tuple[str, ...]] = {}
     for name, given in headers.items():
         if not isinstance(name, str) or not _TOKEN.fullmatch(name):
-            raise RequestError(f"headers: {name!r} is no header name")
+            raise RequestError(f"headers: {name!r} is not a valid header name")
         values: Iterable[object] = given if isinstance(given, list) else [given]
         for value in values:
             if not isinstance(value, str) or re.search(r"[\r\n\0]", value):
@@ -137,4 +139,4 @@ def _address(text: str | None) -> Address | None:
     try:
         return ipaddress.ip_address(text)
     except ValueError:
-        raise RequestError(f"sourceIp: {text!r} is no IP address") from None
+        raise RequestError(f"sourceIp: {text!r} is not a valid IP address") from None

@@ -117,7 +117,7 @@ def scale_by_requests(
     balancer_suffix: pulumi.Input[str],
     after: Sequence[pulumi.Resource],
 ) -> None:
-    """So many instances that each has about as many requests a minute, in the groups that something forwards to. AWS
+    """So many instances that each has about as many requests per minute, in the groups that something forwards to. AWS
     counts requests of a target group that its load balancer forwards to, no sooner: ``after`` is what forwards. What a
     rollback takes out keeps its policy: an update that touches the forwards alone could not take it away.
     """

@@ -215,7 +215,7 @@ def test_where_a_value_is_wrong_nothing_is_said_of_the_rules_together(capsys: Ca
             "config:\n  abtest:weights: {a: 1\n",
             "Pulumi.test.yaml:2: error: not valid YAML: the { that opens here is not closed; add }",
         ),
-        (f"{GOOD}{GOOD}", "Pulumi.test.yaml:8: error: the key config stands twice; it is on line 1 already"),
+        (f"{GOOD}{GOOD}", "Pulumi.test.yaml:8: error: the key config is a duplicate key; it is also on line 1 already"),
         ("config: {}\n", "Pulumi.test.yaml:1: error: abtest:variants: missing; "),
     ],
     ids=["empty", "a list", "not YAML", "a key twice", "no keys"],

@@ -262,7 +262,7 @@ def test_what_a_config_says_is_shown_as_it_is(capsys: Capsys, tmp_path: Path, mo
     assert ran.code == 0
     assert "path matches ^/x[/a-z]+$" in ran.out
     assert "and query :bug: = [red]x" in ran.out
-    assert "Every request is split anew (no stickiness)." in ran.out
+    assert "Every request is split independently (no stickiness)." in ran.out
     assert not (tmp_path / ".abtest").exists(), "without requests there is no log"
 
 

@@ -174,7 +174,7 @@ def test_an_answer_that_is_not_of_aws_is_one_message(
 
 def test_nobody_agreed_nothing_is_done(stand: Stand, capsys: Capsys) -> None:
     ran = run_here(capsys, "shift", "b=25")
-    assert (ran.code, ran.err) == (1, "error: nobody is there to ask; say --yes\n")
+    assert (ran.code, ran.err) == (1, "error: not a terminal, so nothing can be confirmed; pass --yes\n")
     assert stand.engine.updates == []
 
 
@@ -182,9 +182,9 @@ def test_nobody_agreed_nothing_is_done(stand: Stand, capsys: Capsys) -> None:
     ("arguments", "says"),
     [
         (["c=10"], "error: there is no variant c; known here: a, b\n"),
-        (["b"], 'error: "b" is no share; write VARIANT=PERCENT, such as b=25\n'),
+        (["b"], 'error: "b" is not a valid share; write VARIANT=PERCENT, such as b=25\n'),
         (["b=200"], "error: 200 is over 100; a percentage is from 0 to 100\n"),
-        (["b=ten"], 'error: "ten" is no percentage; write a number from 0 to 100, such as 25 or 12.5\n'),
+        (["b=ten"], 'error: "ten" is not a valid percentage; write a number from 0 to 100, such as 25 or 12.5\n'),
         (["b=10", "--stack", "prdo"], "Pulumi.prdo.yaml: error: there is no stack file for prdo; known here: dev\n"),
     ],
 )
@@ -236,7 +236,7 @@ def test_a_rollback_says_what_is_left_and_what_to_look_at(stand: Stand, capsys: 
     lines = ran.out.splitlines()
     assert lines[:2] == [
         "main split: a 90 %, b 10 % → a 100 % (+10), b out (\N{MINUS SIGN}10)",
-        "sticky clients: those of b are chosen anew at once",
+        "sticky clients: those of b are reassigned immediately",
     ]
     assert "rule path-b still sends clients to b: abtest rollback --everywhere --stack dev" in lines
     assert lines[-1] == "commit it: git commit -m 'Roll back b' Pulumi.dev.yaml"
@@ -587,7 +587,7 @@ def test_json_lines_are_events_and_nothing_else(capsys: Capsys, seen: dict[str, 
         (["--to", "5"], "5 % is not over the current share, 10 %"),
         (["--schedule", "20,15"], "15 % comes after 20 %"),
         (["--schedule", "50"], "40 points; maxStep allows 25: --schedule"),
-        (["--to", "20", "--bake", "soon"], '"soon" is no time; write one such as 90s, 10m or 1h30m'),
+        (["--to", "20", "--bake", "soon"], '"soon" is not a valid time; write one such as 90s, 10m or 1h30m'),
         (["--to", "20", "--schedule", "20"], "give either --to or --schedule"),
         ([], "give either --to or --schedule"),
         (["--schedule", "20", "--step", "5"], "--step goes with --to"),
@@ -607,7 +607,7 @@ def test_a_ramp_does_not_start_from_a_variant_that_is_not_well(capsys: Capsys, m
     found = Look(shares={}, health=Health(0, 2), alarms=())
     monkeypatch.setattr(ramp_module, "look", lambda *_: found)
     ran = run_here(capsys, "ramp", "b", "--to", "20", "--yes")
-    assert ran == Ran(3, "", "error: b has 0/2 healthy targets, 1 needed; mend them first\n")
+    assert ran == Ran(3, "", "error: b has 0/2 healthy targets, 1 needed; fix them first\n")
 
 
 def test_promote_is_a_ramp_to_100_that_says_how_to_retire_the_others(stand: Stand, capsys: Capsys) -> None:

@@ -161,7 +161,7 @@ def test_a_watch_goes_on_where_a_look_fails(capsys: Capsys, engine: Standing, mo
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     ran = run_here(capsys, "status", "--watch", "1")
     assert (ran.code, ran.err) == (0, "")
-    assert "not read anew: error: the backend does not answer" in ran.out
+    assert "not read again: error: the backend does not answer" in ran.out
 
 
 def _refuses(*_: object) -> Any:

@@ -325,7 +325,7 @@ def test_traffic_that_somebody_else_moves_stops_the_ramp(moving: Engine) -> None
     with moving.starting(*ramp) as process:
         said = until(process, "baking")
         move_by_hand(moving, {"a": 50, "b": 50})
-        finished(process, said, 1, "somebody else moved traffic: the load balancer sends a 50 %, b 50 %")
+        finished(process, said, 1, "traffic was changed by another update: the load balancer sends a 50 %, b 50 %")
     ended(moving.abtest("rollback", "--yes"), 0)
     assert split(moving) == {"a": 100}
 

@@ -95,7 +95,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "abtest:variants.a.targets.launch.min: 3 is above the max of 2; lower it, or raise max",
     ),
     "count beside min and max": (
-        launching(min=2, max=2, count=2), "abtest:variants.a.targets.launch.count: 2 is for a fixed number of instances; take it out",
+        launching(min=2, max=2, count=2), "abtest:variants.a.targets.launch.count: 2 is for a fixed number of instances; remove it",
     ),
     "nothing to scale by": (
         launching(min=1, max=2), "abtest:variants.a.targets.launch: nothing would scale it between 1 and 2; give requestsPerTarget",
@@ -143,7 +143,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "abtest:variants.a.targets.lambdaArn: the function is in eu-west-1, the stack in us-east-1; it must be in the load balancer's region",
     ),
     "a function that nobody may be let invoke": (
-        invoking(f"{FUNCTION}:$LATEST"), "abtest:variants.a.targets.lambdaArn: AWS lets nobody be permitted to invoke $LATEST",
+        invoking(f"{FUNCTION}:$LATEST"), "abtest:variants.a.targets.lambdaArn: AWS does not allow a permission to invoke $LATEST",
     ),
     "more healthy targets than a function is": (
         invoking() | {"abtest:control": "b", "abtest:guardrails": {"minHealthy": 2}},
@@ -183,9 +183,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "an empty list of targets": (with_a(targets={"instanceIds": []}), "abtest:variants.a.targets.instanceIds: is empty, so nothing would answer"),
     "a target twice": (
-        with_a(targets={"instanceIds": ["i-0a", "i-0a"]}), "abtest:variants.a.targets.instanceIds[1]: i-0a stands twice; take one out",
+        with_a(targets={"instanceIds": ["i-0a", "i-0a"]}), "abtest:variants.a.targets.instanceIds[1]: i-0a is listed twice; remove one",
     ),
-    "no address": (with_a(targets={"ipAddresses": ["10.0.0.1:80"]}), 'abtest:variants.a.targets.ipAddresses[0]: "10.0.0.1:80" is no IP address'),
+    "no address": (with_a(targets={"ipAddresses": ["10.0.0.1:80"]}), 'abtest:variants.a.targets.ipAddresses[0]: "10.0.0.1:80" is not a valid IP address'),
     "a loopback target": (with_a(targets={"ipAddresses": ["127.0.0.1"]}), "abtest:variants.a.targets.ipAddresses[0]: 127.0.0.1 cannot be a target"),
     "addresses of two versions": (
         with_a(targets={"ipAddresses": ["10.0.0.1", "fd00::1"]}),
@@ -214,9 +214,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a host by patterns and by regex": (when(host=["a.b"], hostRegex=["^c$"]), "abtest:rules.r.when.hostRegex: stands beside host"),
     "a host without a dot": (when(host=["localhost"]), 'abtest:rules.r.when.host[0]: "localhost" has no "."; a host pattern needs one'),
     "an address as host": (when(host=["10.0.0.1"]), 'abtest:rules.r.when.host[0]: "10.0.0.1": only letters may follow the last "."'),
-    "Host as a header": (when(header={"host": ["a.b"]}), "abtest:rules.r.when.header.host: Host is no header condition; use host"),
-    "Host as a header regex": (when(headerRegex={"HOST": ["^a$"]}), "abtest:rules.r.when.headerRegex.HOST: Host is no header condition"),
-    "no CIDR": (when(sourceIp=["10.0.0"]), 'abtest:rules.r.when.sourceIp[0]: "10.0.0" is no CIDR block; write one such as 10.0.0.0/16'),
+    "Host as a header": (when(header={"host": ["a.b"]}), "abtest:rules.r.when.header.host: Host is not a header condition; use host"),
+    "Host as a header regex": (when(headerRegex={"HOST": ["^a$"]}), "abtest:rules.r.when.headerRegex.HOST: Host is not a header condition"),
+    "no CIDR": (when(sourceIp=["10.0.0"]), 'abtest:rules.r.when.sourceIp[0]: "10.0.0" is not a valid CIDR block; write one such as 10.0.0.0/16'),
     "a CIDR without prefix": (when(sourceIp=["10.0.0.1"]), "abtest:rules.r.when.sourceIp[0]: 10.0.0.1 has no prefix; for one address write 10.0.0.1/32"),
     "an IPv6 CIDR without prefix": (when(sourceIp=["2001:db8::1"]), "abtest:rules.r.when.sourceIp[0]: 2001:db8::1 has no prefix; for one address write 2001:db8::1/128"),
     "host bits": (when(sourceIp=["10.0.0.1/24"]), "abtest:rules.r.when.sourceIp[0]: 10.0.0.1/24 has host bits set; for that block write 10.0.0.0/24"),
@@ -225,22 +225,22 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "lookbehind": (when(pathRegex=["^(?<!a)$"]), 'abtest:rules.r.when.pathRegex[0]: "^(?<!a)$" has lookaround'),
     "a backreference": (when(hostRegex=[r"^(a)\1$"]), 'abtest:rules.r.when.hostRegex[0]: "^(a)\\1$" has a backreference'),
     "an atomic group": (when(pathRegex=["^(?>a)$"]), 'abtest:rules.r.when.pathRegex[0]: "^(?>a)$" has an atomic group'),
-    "a huge repetition": (when(pathRegex=["^a{99999999999}$"]), 'abtest:rules.r.when.pathRegex[0]: "^a{99999999999}$" is no regular expression: a repetition is too large'),
+    "a huge repetition": (when(pathRegex=["^a{99999999999}$"]), 'abtest:rules.r.when.pathRegex[0]: "^a{99999999999}$" is not a valid regular expression: a repetition is too large'),
     "a possessive quantifier": (when(pathRegex=["^a++$"]), 'abtest:rules.r.when.pathRegex[0]: "^a++$" has a possessive quantifier'),
     "a unicode class": (when(pathRegex=[r"^\p{L}$"]), 'abtest:rules.r.when.pathRegex[0]: "^\\p{L}$" has \\p{…}'),
     "a named backreference": (when(pathRegex=["^(?P<x>a)(?P=x)$"]), 'abtest:rules.r.when.pathRegex[0]: "^(?P<x>a)(?P=x)$" has a backreference'),
     "a condition in a regex": (when(pathRegex=["^(a)?(?(1)b|c)$"]), 'abtest:rules.r.when.pathRegex[0]: "^(a)?(?(1)b|c)$" has a condition'),
-    "a netmask": (when(sourceIp=["10.0.0.0/255.0.0.0"]), 'abtest:rules.r.when.sourceIp[0]: "10.0.0.0/255.0.0.0" is no CIDR block'),
-    "a scope": (config(network={"ingressCidrs": ["fe80::%1/64"]}), 'abtest:network.ingressCidrs[0]: "fe80::%1/64" is no CIDR block'),
+    "a netmask": (when(sourceIp=["10.0.0.0/255.0.0.0"]), 'abtest:rules.r.when.sourceIp[0]: "10.0.0.0/255.0.0.0" is not a valid CIDR block'),
+    "a scope": (config(network={"ingressCidrs": ["fe80::%1/64"]}), 'abtest:network.ingressCidrs[0]: "fe80::%1/64" is not a valid CIDR block'),
     "the same block in other words": (
-        config(network={"ingressCidrs": ["::/0", "0::/0"]}), "abtest:network.ingressCidrs[1]: 0::/0 stands twice; take one out",
+        config(network={"ingressCidrs": ["::/0", "0::/0"]}), "abtest:network.ingressCidrs[1]: 0::/0 is listed twice; remove one",
     ),
     "the same address in other words": (
         config(
             variants={"a": variant(targets={"ipAddresses": ["fd00::1", "fd00:0::1"]}), "b": VARIANT},
             network={"ipAddressType": "dualstack", "ingressCidrs": ["::/0"]},
         ),
-        "abtest:variants.a.targets.ipAddresses[1]: fd00:0::1 stands twice",
+        "abtest:variants.a.targets.ipAddresses[1]: fd00:0::1 is listed twice",
     ),
     "wildcards in query keys": (
         when(query={"a****": ["*"], "b***": ["*"]}), "abtest:rules.r.when: 9 wildcards (* and ?), at most 6 are allowed in a rule",
@@ -265,10 +265,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         config(listener={"certificateArns": [CERTIFICATE]}), "abtest:listener.certificateArns: needs certificateArn, the one for clients that ask for no name",
     ),
     "a further certificate that is the default one": (
-        config(listener=HTTPS | {"certificateArns": [CERTIFICATE]}), "abtest:listener.certificateArns[0]: is certificateArn already; list the further ones alone",
+        config(listener=HTTPS | {"certificateArns": [CERTIFICATE]}), "abtest:listener.certificateArns[0]: is certificateArn already; list only the additional ones",
     ),
     "a further certificate twice": (
-        config(listener=HTTPS | {"certificateArns": [CERTIFICATE + "2", CERTIFICATE + "2"]}), "abtest:listener.certificateArns[1]: " + CERTIFICATE + "2 stands twice",
+        config(listener=HTTPS | {"certificateArns": [CERTIFICATE + "2", CERTIFICATE + "2"]}), "abtest:listener.certificateArns[1]: " + CERTIFICATE + "2 is listed twice",
     ),
     "a further certificate in another region": (
         config(listener=HTTPS | {"certificateArns": ["arn:aws:acm:eu-west-1:123456789012:certificate/2"]}),
@@ -289,7 +289,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         config(variants={f"v{n}": VARIANT for n in range(101)}, weights={"v0": 1}),
         "abtest:variants: 101 variants, but a load balancer has at most 100 target groups",
     ),
-    "no regular expression": (when(pathRegex=["^(a$"]), 'abtest:rules.r.when.pathRegex[0]: "^(a$" is no regular expression: missing )'),
+    "no regular expression": (when(pathRegex=["^(a$"]), 'abtest:rules.r.when.pathRegex[0]: "^(a$" is not a valid regular expression: missing )'),
     "no action": (with_rule(forward=None), "abtest:rules.r: there is no action; a rule has exactly one of forward, redirect, respond"),
     "two actions": (
         with_rule(redirect={"path": "/y"}), "abtest:rules.r: forward and redirect are given; a rule has exactly one of",
@@ -309,12 +309,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         redirect({"protocol": "HTTP"}, listener=HTTPS), "abtest:rules.r.redirect.protocol: a redirect cannot lead from HTTPS to HTTP",
     ),
     "a placeholder twice": (
-        redirect({"path": "/#{host}/#{host}"}), "abtest:rules.r.redirect.path: #{host} stands more than once; each may stand once",
+        redirect({"path": "/#{host}/#{host}"}), "abtest:rules.r.redirect.path: #{host} is used more than once; each may be used once",
     ),
     "a port as text over the limit": (redirect({"port": "65536"}), "abtest:rules.r.redirect.port: 65536 is over 65535"),
     "a fixed response of 3xx": (
         with_rule(forward=None, respond={"status": 302}),
-        "abtest:rules.r.respond.status: 302 is no status of a fixed response: 2xx, 4xx or 5xx",
+        "abtest:rules.r.respond.status: 302 is not a status for a fixed response: 2xx, 4xx or 5xx",
     ),
     "a VPC by id and by tags": (config(network={"vpcId": "vpc-1", "vpcTags": {"a": "b"}}), "abtest:network.vpcTags: stands beside vpcId"),
     "subnets by id and by tags": (
@@ -322,11 +322,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no tags to look for": (config(network={"vpcTags": {}}), "abtest:network.vpcTags: names no tag, so it would find everything"),
     "one subnet": (config(network={"subnetIds": ["subnet-1"]}), "abtest:network.subnetIds: 1 subnet, but a load balancer needs at least 2, in different availability zones"),
-    "a subnet twice": (config(network={"subnetIds": ["subnet-1", "subnet-1"]}), "abtest:network.subnetIds[1]: subnet-1 stands twice; take one out"),
-    "nobody admitted": (config(network={"ingressCidrs": []}), "abtest:network.ingressCidrs: is empty, so nobody could reach the load balancer"),
+    "a subnet twice": (config(network={"subnetIds": ["subnet-1", "subnet-1"]}), "abtest:network.subnetIds[1]: subnet-1 is listed twice; remove one"),
+    "nobody admitted": (config(network={"ingressCidrs": []}), "abtest:network.ingressCidrs: is empty, so no client could reach the load balancer"),
     "ingress with host bits": (config(network={"ingressCidrs": ["10.0.0.1/8"]}), "abtest:network.ingressCidrs[0]: 10.0.0.1/8 has host bits set"),
     "ingress twice": (
-        config(network={"ingressCidrs": ["10.0.0.0/8", "10.0.0.0/8"]}), "abtest:network.ingressCidrs[1]: 10.0.0.0/8 stands twice; take one out",
+        config(network={"ingressCidrs": ["10.0.0.0/8", "10.0.0.0/8"]}), "abtest:network.ingressCidrs[1]: 10.0.0.0/8 is listed twice; remove one",
     ),
     "443 without a certificate": (config(listener={"port": 443}), "abtest:listener.port: 443 without certificateArn would serve plain HTTP"),
     "80 with a certificate": (config(listener={**HTTPS, "port": 80}), "abtest:listener.port: 80 with certificateArn would serve HTTPS"),
@@ -338,7 +338,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         config(listener={"certificateArn": CERTIFICATE.replace("us-east-1", "eu-west-1")}),
         "abtest:listener.certificateArn: the certificate is in eu-west-1, the stack in us-east-1",
     ),
-    "Host as the override's header": (config(override={"header": "Host"}), "abtest:override.header: Host is no header condition"),
+    "Host as the override's header": (config(override={"header": "Host"}), "abtest:override.header: Host is not a header condition"),
     "a name outside its zone": (
         config(dns={"zone": "example.com", "name": "models.example.org"}),
         "abtest:dns.name: models.example.org is not in the zone example.com; it must end with .example.com",
@@ -351,7 +351,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a topic in another region": (
         config(alarms={"snsTopicArn": "arn:aws:sns:eu-west-1:123456789012:on-call"}),
-        "abtest:alarms.snsTopicArn: the topic is in eu-west-1, the stack in us-east-1; an alarm tells topics of its own region alone",
+        "abtest:alarms.snsTopicArn: the topic is in eu-west-1, the stack in us-east-1; an alarm only notifies topics of its own region",
     ),
     "an identifier without a weight": (
         config(dns={"zone": "example.com", "name": "example.com", "setIdentifier": "x"}), "abtest:dns: weight is missing; a weighted record has",
@@ -418,11 +418,11 @@ DOUBTED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "HSTS over plain HTTP": (
         config(listener={"responseHeaders": {"strictTransportSecurity": "max-age=300"}}),
-        "warning: abtest:listener.responseHeaders.strictTransportSecurity: browsers heed it over HTTPS alone (RFC 6797, section 8.1)",
+        "warning: abtest:listener.responseHeaders.strictTransportSecurity: browsers only honor it over HTTPS (RFC 6797, section 8.1)",
     ),
     "credentials for everybody": (
         config(listener={"responseHeaders": {"accessControlAllowOrigin": "*", "accessControlAllowCredentials": True}}),
-        "warning: abtest:listener.responseHeaders.accessControlAllowOrigin: is no wildcard beside accessControlAllowCredentials",
+        "warning: abtest:listener.responseHeaders.accessControlAllowOrigin: is not a wildcard with accessControlAllowCredentials",
     ),
     "more certificates than the quota": (
         config(listener=HTTPS | {"certificateArns": [f"{CERTIFICATE}{n}" for n in range(26)]}),
@@ -640,18 +640,18 @@ def test_the_guardrails_are_suspended_for_a_day_at_most(form: str) -> None:
 
 
 def test_a_suspension_ends_at_a_time_of_the_calendar() -> None:
-    assert "is no time of the calendar" in errors_until("2026-02-30T10:00:00Z")[0]
+    assert "is not a valid time" in errors_until("2026-02-30T10:00:00Z")[0]
     assert "is not a valid point in time" in errors_until("tomorrow")[0]
 
 
 def test_only_variants_that_are_there_are_held() -> None:
     assert errors(config(held=["b"])) == []
     assert errors(config(held=["c"])) == ["abtest:held[0]: there is no variant c; known here: a, b"]
-    assert errors(config(held=["b", "b"])) == ["abtest:held[1]: b stands twice; take one out"]
+    assert errors(config(held=["b", "b"])) == ["abtest:held[1]: b is listed twice; remove one"]
 
 
 def test_the_control_is_not_held() -> None:
-    words = "a is the control, which a rollback sends all clients to; take it out"
+    words = "a is the control, which a rollback sends all clients to; remove it"
     assert errors(config(held=["b", "a"])) == [f"abtest:held[1]: {words}"]
     assert errors(config(held=["a"], control="b")) == []
 
@@ -666,8 +666,8 @@ def test_limits_of_a_ramp_need_something_to_judge_and_something_to_judge_by() ->
     limits = {"metrics": {"errorRate": {"worseBy": 0.005}}}
     assert problems(config(guardrails=limits, accessLogs={})) == []
     assert problems(config(guardrails=limits)) == [
-        "warning: abtest:guardrails.metrics: a ramp has no access logs to judge by; add abtest:accessLogs, or say "
-        "`abtest ramp --logs`"
+        "warning: abtest:guardrails.metrics: a ramp has no access logs to analyse; add abtest:accessLogs, or pass "
+        "--logs to `abtest ramp`"
     ]
     (line,) = problems(config(guardrails={"metrics": {}}, accessLogs={}))
     assert line.endswith("there is no limit in it; add errorRate or slowerThan, each with worseBy")

@@ -61,7 +61,7 @@ def test_autoscaling_has_an_order_and_the_number_of_tasks_to_itself() -> None:
     scaling = {"min": 3, "max": 2, "requestsPerTarget": 60}
     assert errors(service(autoscaling=scaling, count=2)) == [
         f"{AT}.autoscaling.min: 3 is over max: 2; lower it, or raise max",
-        f"{AT}.count: stands beside autoscaling, which sets the number of tasks; take one of them out",
+        f"{AT}.count: cannot be combined with autoscaling, which sets the number of tasks; remove one of them",
     ]
     assert errors(service(autoscaling=scaling | {"max": 3})) == []
 
@@ -129,7 +129,7 @@ def test_a_path_is_no_secret_whatever_its_variable_is_called() -> None:
 
 def test_a_name_is_either_a_variable_or_a_secret() -> None:
     assert errors(service(environment={"TOKEN": "x"}, secrets={"TOKEN": ARN})) == [
-        f"{AT}.environment.TOKEN: stands in secrets too; take one of the two out (ECS guide, specifying sensitive data)"
+        f"{AT}.environment.TOKEN: is in secrets too; remove one of them (ECS guide, specifying sensitive data)"
     ]
 
 
@@ -244,7 +244,7 @@ def test_target_subnets_are_named_once_and_for_something() -> None:
     both = {"targetSubnetIds": ["subnet-1", "subnet-1"], "targetSubnetTags": {"Tier": "private"}}
     assert problems(config(network=both)) == [
         "warning: abtest:network.targetSubnetIds: changes nothing: the stack starts no instances and no tasks of its own",
-        "error: abtest:network.targetSubnetIds[1]: subnet-1 stands twice; take one out",
+        "error: abtest:network.targetSubnetIds[1]: subnet-1 is listed twice; remove one",
         "error: abtest:network.targetSubnetTags: stands beside targetSubnetIds; give one of the two",
     ]
     (empty,) = errors(config(network={"targetSubnetIds": []}))

@@ -92,7 +92,7 @@ def test_anchors_and_merge_keys_work_and_own_keys_win() -> None:
         ("a: 1\n\tb: 2", 2, "not valid YAML: there is a tab; YAML is indented with spaces"),
         ("config:\n  1: x", 2, "the key '1' is not text to Pulumi: put it in quotes"),
         ("config:\n  true: x", 2, "the key 'true' is not text to Pulumi: put it in quotes"),
-        ("a: 1\nb: 2\na: 3", 3, "the key a stands twice; it is on line 1 already"),
+        ("a: 1\nb: 2\na: 3", 3, "the key a is a duplicate key; it is also on line 1 already"),
         ("a: !!int x", 1, "'x' cannot be read as !!int"),
         ("a: !!binary eA==", 1, "cannot be read as !!binary"),
         ("a: *nowhere", 1, "not valid YAML"),

@@ -10,7 +10,7 @@ from tests.configs import config, errors, rule
 
 ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:listener/app/shared/50dc6c495c0c9188/f2f7dc8efc522ab2"
 SPLIT = {"priority": 200, "when": {"host": ["ranker.example.com"]}}
-OWNERS = "is the business of whoever owns the listener (abtest:listener.arn); take it out"
+OWNERS = "belongs to the existing listener's owner (abtest:listener.arn) and cannot be set here; remove it"
 
 
 def of(listener: dict[str, Any] | None = None, **keys: Any) -> list[str]:
@@ -101,7 +101,7 @@ def test_an_override_would_come_before_other_peoples_rules() -> None:
 
 def test_access_logs_are_only_said_where_they_are() -> None:
     (problem,) = of(accessLogs={"retainDays": 30})
-    assert problem.startswith("abtest:accessLogs: whoever owns the load balancer writes its logs")
+    assert problem.startswith("abtest:accessLogs: the existing load balancer's owner configures its logs")
     assert of(accessLogs={"bucket": "shared-alb-logs"}) == []
 
 

@@ -46,7 +46,7 @@ def test_every_problem_comes_at_once_in_the_order_of_the_file(tmp_path: Path) ->
         "(API CreateTargetGroup); lower it or raise intervalSeconds",
         '12: error: abtest:variants.b.targets.instanceIds: expected a list, got the text "i-0abc"; write ["i-0abc"]',
         "14: error: abtest:rules.x.forward: there is no variant bb; did you mean b?",
-        "14: error: abtest:rules.x.when.header.Host: Host is no header condition; use host (API HttpHeaderConditionConfig)",
+        "14: error: abtest:rules.x.when.header.Host: Host is not a header condition; use host (API HttpHeaderConditionConfig)",
         '14: error: abtest:rules.x.when.path[0]: "/a b" is not a valid path pattern: expected letters, digits and _ - . $ / ~ " '
         "' @ : + &, with the wildcards * and ?, at most 128 characters (API RuleCondition)",
         "15: error: abtest:rules.y: forward and respond are given; a rule has exactly one of forward, redirect, respond "
@@ -122,8 +122,8 @@ def test_where_nothing_is_near_all_known_names_are_told() -> None:
     [
         ({"weights": [1]}, "abtest:weights: expected a mapping, got the list [1]"),
         ({"weights": "a=1"}, 'abtest:weights: expected a mapping, got the text "a=1"; write {a: 1}'),
-        ({"weights": {"a": None}}, "abtest:weights.a: has no value; give one, or take the key out"),
-        ({"variants": {"a": None, "b": VARIANT}}, "abtest:variants.a: has no value; give one, or take the key out"),
+        ({"weights": {"a": None}}, "abtest:weights.a: has no value; give one, or remove the key"),
+        ({"variants": {"a": None, "b": VARIANT}}, "abtest:variants.a: has no value; give one, or remove the key"),
         ({"variants": {"a": [], "b": VARIANT}}, "abtest:variants.a: expected a mapping, got the list []"),
         (
             {"variants": {"a": {"targets": {"external": "ip"}}, "b": VARIANT}},
@@ -219,7 +219,7 @@ def test_a_key_of_the_top_level_without_a_value_is_left_out_with_a_warning() -> 
     keys = {**config(), "abtest:override": None}
     assert experiment(keys) == experiment(config())
     assert problems(keys) == [
-        "warning: abtest:override: has no value, so it counts as left out; give one, or take the key out"
+        "warning: abtest:override: has no value, so it counts as left out; give one, or remove the key"
     ]
 
 
@@ -235,7 +235,7 @@ def test_a_key_of_the_top_level_without_a_value_is_left_out_with_a_warning() -> 
 def test_a_key_without_a_value_further_down_is_refused_since_it_may_widen_what_it_should_narrow(
     keys: dict[str, Any], path: str
 ) -> None:
-    assert errors(config(**keys)) == [f"abtest:{path}: has no value; give one, or take the key out"]
+    assert errors(config(**keys)) == [f"abtest:{path}: has no value; give one, or remove the key"]
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_a_variants_wrong_name_is_not_also_held_against_the_control() -> None:
 
 def test_keys_outside_config_are_pointed_out(tmp_path: Path) -> None:
     file = write_stack(tmp_path, "config:\n  aws:region: us-east-1\nabtest:weights: {a: 1}\n")
-    assert any("abtest:weights stands outside config: on line 3, so it is not read" in line for line in lines_of(file))
+    assert any("abtest:weights is outside config: on line 3, so it is not read" in line for line in lines_of(file))
 
 
 def test_an_empty_mapping_switches_the_override_on() -> None:

@@ -229,7 +229,7 @@ def test_a_healthy_table_says_so_and_nothing_else() -> None:
     assert told(read(table(FINE))) == [
         (
             "fine",
-            "split is as asked: a 50.0 % (asked 50.0 %), b 50.0 % (asked 50.0 %) of 2,000 clients (p = 1 for a single look)",
+            "split is as asked: a 50.0 % (asked 50.0 %), b 50.0 % (asked 50.0 %) of 2,000 clients (p = 1, fixed-time)",
         ),
         ("fine", "10,000 lines parsed, 0 skipped (no access log line), 0 foreign (of another load balancer)"),
     ]
@@ -370,7 +370,7 @@ def test_without_clients_there_is_no_interval_and_the_report_says_what_is_needed
     a, b = readout.routes[0].variants
     assert (a.clients, [each.ms for each in a.quantiles]) == (None, [100, 400])
     assert {each.label: each.text for each in b.means}["error rate"] == "2.4 %"
-    assert "knows no clients" in readout.unit
+    assert "this source has no clients" in readout.unit
     assert found(readout, "answered 502 3 times").level == "look"
     assert found(readout, "no healthy target").level == "look"
     assert not any("lines parsed" in each.text for each in readout.health)

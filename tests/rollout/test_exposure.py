@@ -131,7 +131,7 @@ def test_a_redirect_that_no_conditions_describe_counts_as_the_worst() -> None:
     by_regex = forward(5, {"pathRegex": ["^/v[0-9]/"]}, "b")
     before, after = table(r=PIN, b=by_regex), table(r=redirect(10, ALL, path="/v2/#{path}"), b=by_regex)
     (line,) = of_b(before, after)
-    assert line.endswith("if there are any: no example was found, nor a proof that there is none")
+    assert line.endswith("if there are any: no example was found, and no proof that none exists")
 
 
 def test_posts_that_are_redirected_come_back_as_gets() -> None:

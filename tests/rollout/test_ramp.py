@@ -251,7 +251,7 @@ def test_a_variant_that_somebody_took_out_of_every_rule_stops_it(running: Runnin
     running.time.at.append((30, lambda: seen.update(error=MoveError("warm it first"))))
     outcome = running.run()
     assert (outcome.ended, outcome.why) == (
-        "stopped", "somebody else moved traffic: no rule forwards to b any more",
+        "stopped", "traffic was changed by another update: no rule forwards to b any more",
     )  # fmt: skip
 
 
@@ -297,7 +297,7 @@ def test_traffic_that_somebody_else_moves_stops_it(running: Running) -> None:
     running.time.at.append((30, by_hand))
     outcome = running.run()
     assert outcome.ended == "stopped"
-    assert outcome.why == "somebody else moved traffic: the load balancer sends a 50 %, b 50 %"
+    assert outcome.why == "traffic was changed by another update: the load balancer sends a 50 %, b 50 %"
 
 
 def test_time_that_nobody_could_watch_does_not_count(running: Running, seen: dict[str, Any]) -> None:
@@ -311,7 +311,7 @@ def test_time_that_nobody_could_watch_does_not_count(running: Running, seen: dic
 def test_it_stops_where_nobody_can_watch_for_long(running: Running, seen: dict[str, Any]) -> None:
     running.time.at.append((50, lambda: seen.update(error=AwsError("AWS cannot be reached"))))
     outcome = running.run()
-    assert (outcome.ended, outcome.why) == ("stopped", "nobody could watch it for 5 minutes: AWS cannot be reached")
+    assert (outcome.ended, outcome.why) == ("stopped", "it could not be watched for 5 minutes: AWS cannot be reached")
 
 
 # Going on -------------------------------------------------------------------------------------------------------------

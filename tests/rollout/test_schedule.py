@@ -123,11 +123,11 @@ def test_a_schedule_is_percentages() -> None:
         (lambda: schedule("1,500", Fraction(0)), "500 is over 100; a percentage is from 0 to 100"),
         (
             lambda: schedule("1,x", Fraction(0)),
-            '"x" is no percentage; write a number from 0 to 100, such as 25 or 12.5',
+            '"x" is not a valid percentage; write a number from 0 to 100, such as 25 or 12.5',
         ),
         (
             lambda: schedule("", Fraction(0)),
-            '"" is no percentage; write a number from 0 to 100, such as 25 or 12.5',
+            '"" is not a valid percentage; write a number from 0 to 100, such as 25 or 12.5',
         ),
         (
             lambda: schedule("5,10", Fraction(1, 20)),
@@ -175,7 +175,7 @@ def test_times_are_in_hours_minutes_and_seconds(text: str, number: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "10", "m", "1.5h", "-1m", "30m1h", "10 m"])
 def test_what_is_no_time_is_said(text: str) -> None:
-    with pytest.raises(ValueError, match=f'"{text}" is no time; write one such as 90s, 10m or 1h30m'):
+    with pytest.raises(ValueError, match=f'"{text}" is not a valid time; write one such as 90s, 10m or 1h30m'):
         seconds(text)
 
 

@@ -127,11 +127,11 @@ def test_a_share_is_asked_for_in_percent(text: str, share: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("b", '"b" is no share; write VARIANT=PERCENT, such as b=25'),
-        ("=25", '"=25" is no share; write VARIANT=PERCENT, such as b=25'),
-        ("b=", '"" is no percentage; write a number from 0 to 100, such as 25 or 12.5'),
-        ("b=ten", '"ten" is no percentage; write a number from 0 to 100, such as 25 or 12.5'),
-        ("b=1e1", '"1e1" is no percentage; write a number from 0 to 100, such as 25 or 12.5'),
+        ("b", '"b" is not a valid share; write VARIANT=PERCENT, such as b=25'),
+        ("=25", '"=25" is not a valid share; write VARIANT=PERCENT, such as b=25'),
+        ("b=", '"" is not a valid percentage; write a number from 0 to 100, such as 25 or 12.5'),
+        ("b=ten", '"ten" is not a valid percentage; write a number from 0 to 100, such as 25 or 12.5'),
+        ("b=1e1", '"1e1" is not a valid percentage; write a number from 0 to 100, such as 25 or 12.5'),
         ("b=100.1", "100.1 is over 100; a percentage is from 0 to 100"),
         ("b=-5", "-5 is below 0; a percentage is from 0 to 100"),
     ],

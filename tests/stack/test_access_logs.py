@@ -90,7 +90,7 @@ def test_nothing_is_made_or_logged_unless_asked_for(dev: Deployment) -> None:
         ({"prefix": "x/AWSLogs"}, '"x/AWSLogs" is not a valid prefix of access logs'),
         ({"prefix": "/x"}, '"/x" is not a valid prefix'),
         ({"prefix": "x/"}, '"x/" is not a valid prefix'),
-        ({"bucket": "ours", "retainDays": 5}, "stands beside bucket"),
+        ({"bucket": "ours", "retainDays": 5}, "cannot be combined with bucket"),
     ],
 )
 def test_what_aws_would_refuse_is_refused(logs: dict[str, Any], says: str) -> None:

@@ -205,7 +205,7 @@ def test_subnets_in_one_zone_are_refused_by_their_ids(monkeypatch: pytest.Monkey
     first, second = refusal(config(network={"subnetIds": ["subnet-0a", "subnet-0b"]}))
     assert first.startswith(
         "abtest:network.subnetIds: subnet-0a and subnet-0b are in one availability zone, us-east-1a; a load balancer takes "
-        "one subnet a zone (ALB guide application-load-balancers)"
+        "one subnet per zone (ALB guide application-load-balancers)"
     )
     assert second.endswith(
         "lie only in us-east-1a, but a load balancer needs at least 2 availability zones "

@@ -91,7 +91,7 @@ def _quantile(found: Quantile | None) -> str:
 
 
 #: Heads of the columns of effects, behind that of the metric.
-EFFECTS = ("verdict", "difference", "at every look", "single look", "worse by at least")
+EFFECTS = ("verdict", "difference", "always-valid", "fixed-time", "worse by at least")
 
 
 def effects(route: RouteReadout, variant: str) -> Iterator[tuple[Effect, Line]]:

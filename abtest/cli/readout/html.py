@@ -69,7 +69,7 @@ def _pictures(route: RouteReadout, name: str) -> Iterator[_Picture]:
             yield _Picture(
                 "difference",
                 f"{effect.label}: {effect.variant} less {route.control}",
-                "The difference so far; the band is the interval at every look.",
+                "The difference so far; the band is the always-valid interval.",
                 charts.difference(effect, f"{name}-difference{number}", places[effect.variant]),
             )
     if route.shares:

@@ -21,7 +21,7 @@ def check_alarms(experiment: Experiment, report: Report, region: str | None) -> 
     if topic is not None and (there := elsewhere(topic, region, report, path)):
         report.error(
             path,
-            f"the topic is in {there}, the stack in {region}; an alarm tells topics of its own region alone "
+            f"the topic is in {there}, the stack in {region}; an alarm only notifies topics of its own region "
             "(CloudWatch API PutMetricAlarm)",
         )
 

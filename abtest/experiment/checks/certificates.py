@@ -21,7 +21,7 @@ def check_certificates(experiment: Experiment, report: Report, region: str | Non
     for n, arn in enumerate(listener.certificate_arns):
         check_region(arn, region, "certificate", report, (*path, n))
         if arn == listener.certificate_arn and not isinstance(arn, Secret):
-            report.error((*path, n), "is certificateArn already; list the further ones alone")
+            report.error((*path, n), "is certificateArn already; list only the additional ones")
     if len(listener.certificate_arns) > limits.CERTIFICATES.high:
         report.warning(
             path,

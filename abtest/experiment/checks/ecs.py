@@ -77,7 +77,7 @@ def _check_count(service: Ecs, report: Report, path: Path) -> None:
         report.error((*path, "autoscaling", "min"), f"{scaling.min} is over max: {scaling.max}; lower it, or raise max")
     if service.count != 1:
         report.error(
-            (*path, "count"), "stands beside autoscaling, which sets the number of tasks; take one of them out"
+            (*path, "count"), "cannot be combined with autoscaling, which sets the number of tasks; remove one of them"
         )
 
 
@@ -85,7 +85,7 @@ def _check_variables(service: Ecs, report: Report, path: Path) -> None:
     for name, value in service.environment.items():
         where = (*path, "environment", name)
         if name in service.secrets:
-            report.error(where, "stands in secrets too; take one of the two out (ECS guide, specifying sensitive data)")
+            report.error(where, "is in secrets too; remove one of them (ECS guide, specifying sensitive data)")
         elif name in limits.SECRET_VARIABLES:
             report.error(
                 where,

@@ -24,7 +24,7 @@ def check_network(experiment: Experiment, report: Report) -> None:
             report.error(("network", tags_key), f"stands beside {id_key}; give one of the two")
         elif tags is not None and not tags:
             report.error(
-                ("network", tags_key), "names no tag, so it would find everything; give a tag, or take the key out"
+                ("network", tags_key), "names no tag, so it would find everything; give a tag, or remove the key"
             )
     if network.subnet_ids is not None:
         path: Path = ("network", "subnetIds")
@@ -59,7 +59,7 @@ def _check_target_subnets(experiment: Experiment, report: Report) -> None:
     if ids is not None:
         check_unique(ids, report, path)
         if not ids:
-            report.error(path, "is empty, so nothing could be started; list a subnet, or take the key out")
+            report.error(path, "is empty, so nothing could be started; list a subnet, or remove the key")
     if (ids or tags) and not any(variant.targets.starts for variant in experiment.variants.values()):
         report.warning(path, "changes nothing: the stack starts no instances and no tasks of its own")
 
@@ -67,7 +67,7 @@ def _check_target_subnets(experiment: Experiment, report: Report) -> None:
 def _check_ingress(cidrs: Sequence[str], report: Report, ip_address_type: str) -> None:
     path: Path = ("network", "ingressCidrs")
     if not cidrs:
-        report.error(path, "is empty, so nobody could reach the load balancer; list a CIDR block")
+        report.error(path, "is empty, so no client could reach the load balancer; list a CIDR block")
     check_unique(cidrs, report, path)
     for n, cidr in enumerate(cidrs):
         if not isinstance(cidr, Secret) and not report.is_broken((*path, n)):
@@ -142,5 +142,5 @@ def check_access_logs(experiment: Experiment, report: Report) -> None:
     if logs is not None and logs.bucket is not None and logs.retain_days is not None:
         report.error(
             ("accessLogs", "retainDays"),
-            "stands beside bucket; a bucket that is there keeps its own rules, so take one of the two out",
+            "cannot be combined with bucket; an existing bucket keeps its own rules, so remove one of them",
         )

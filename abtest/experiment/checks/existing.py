@@ -35,7 +35,9 @@ def check_existing(experiment: Experiment, report: Report, region: str | None) -
                     f"{rule.priority} is taken by abtest:listener.split; priorities are unique (API CreateRule)",
                 )
     for where in _of_the_owner(experiment):
-        report.error(where, "is the business of whoever owns the listener (abtest:listener.arn); take it out")
+        report.error(
+            where, "belongs to the existing listener's owner (abtest:listener.arn) and cannot be set here; remove it"
+        )
     if experiment.override is not None:
         report.error(
             ("override",),
@@ -46,7 +48,7 @@ def check_existing(experiment: Experiment, report: Report, region: str | None) -
     if logs is not None and logs.bucket is None:
         report.error(
             ("accessLogs",),
-            "whoever owns the load balancer writes its logs; say where they are: {bucket: …, prefix: …}",
+            "the existing load balancer's owner configures its logs; name their bucket: {bucket: …, prefix: …}",
         )
 
 

@@ -50,7 +50,7 @@ def _check_qualifier(arn: str, report: Report, where: Path) -> None:
     if qualifier == ["$LATEST"]:
         report.error(
             where,
-            "AWS lets nobody be permitted to invoke $LATEST (Lambda API AddPermission); name a version or an alias",
+            "AWS does not allow a permission to invoke $LATEST (Lambda API AddPermission); name a version or an alias",
         )
     elif not qualifier:
         report.warning(

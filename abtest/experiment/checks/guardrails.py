@@ -34,7 +34,7 @@ def check_guardrails(experiment: Experiment, report: Report) -> None:
         if name not in experiment.variants:
             report.error(("held", n), f"there is no variant {name}; {nearest(name, experiment.variants)}")
         elif name == experiment.control:
-            report.error(("held", n), f"{name} is the control, which a rollback sends all clients to; take it out")
+            report.error(("held", n), f"{name} is the control, which a rollback sends all clients to; remove it")
     check_unique(experiment.held, report, ("held",))
 
 
@@ -44,7 +44,7 @@ def _check_metrics(metrics: MetricLimits, experiment: Experiment, report: Report
         report.warning(path, "there is no limit in it; add errorRate or slowerThan, each with worseBy")
     elif experiment.access_logs is None and not report.is_broken(("accessLogs",)):
         report.warning(
-            path, "a ramp has no access logs to judge by; add abtest:accessLogs, or say `abtest ramp --logs`"
+            path, "a ramp has no access logs to analyse; add abtest:accessLogs, or pass --logs to `abtest ramp`"
         )
 
 
@@ -79,7 +79,7 @@ def suspension_problem(until: str, now: datetime) -> str | None:
     try:
         ends = _instant(until)
     except ValueError:
-        return f"{until} is no time of the calendar; write one such as {now:%Y-%m-%dT%H:%M:%SZ}"
+        return f"{until} is not a valid time; write one such as {now:%Y-%m-%dT%H:%M:%SZ}"
     if ends <= now:
         return f"{until} is over, so the guardrails are no longer suspended; remove abtest:guardrails.suspend"
     latest = now + LONGEST_SUSPENSION

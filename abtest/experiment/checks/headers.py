@@ -15,7 +15,7 @@ def check_headers(experiment: Experiment, report: Report) -> None:
     if headers.strict_transport_security is not None and not experiment.listener.is_https:
         report.warning(
             (*path, "strictTransportSecurity"),
-            "browsers heed it over HTTPS alone (RFC 6797, section 8.1); give abtest:listener.certificateArn",
+            "browsers only honor it over HTTPS (RFC 6797, section 8.1); give abtest:listener.certificateArn",
         )
     if headers.access_control_allow_credentials:
         _check_wildcards(headers, report, path)
@@ -32,6 +32,6 @@ def _check_wildcards(headers: ResponseHeaders, report: Report, path: Path) -> No
         if value == "*":
             report.warning(
                 (*path, key),
-                "is no wildcard beside accessControlAllowCredentials: browsers would refuse the answer; name what is "
+                "is not a wildcard with accessControlAllowCredentials: browsers would refuse the answer; name what is "
                 "allowed (Fetch standard)",
             )

@@ -72,7 +72,7 @@ def _check_scaling(launch: Launch, report: Report, path: Path) -> None:
     if launch.count != 1:
         report.error(
             (*path, "count"),
-            f"{launch.count} is for a fixed number of instances; take it out, min and max are in its place",
+            f"{launch.count} is for a fixed number of instances; remove it, min and max are in its place",
         )
     if low is None or high is None:
         there, missing = ("min", "max") if high is None else ("max", "min")
@@ -82,7 +82,7 @@ def _check_scaling(launch: Launch, report: Report, path: Path) -> None:
     elif low < high and requests is None:
         report.error(
             path,
-            f"nothing would scale it between {low} and {high}; give requestsPerTarget, the requests a minute of an "
+            f"nothing would scale it between {low} and {high}; give requestsPerTarget, the requests per minute of an "
             "instance, or the same min and max",
         )
 

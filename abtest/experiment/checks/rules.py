@@ -52,7 +52,7 @@ def check_when(when: When, report: Report, path: Path) -> None:
     found = list(_values(when, path))
     for where, values in _lists(when, path):
         if not values:
-            report.error(where, "has no value; list at least one, or take the key out (API RuleCondition)")
+            report.error(where, "has no value; list at least one, or remove the key (API RuleCondition)")
     if not found:
         if not report.holds_broken(path):
             report.error(
@@ -147,7 +147,7 @@ def _check_host(value: str, report: Report, path: Path) -> None:
 
 def check_header_name(name: str, report: Report, path: Path) -> None:
     if name.lower() == "host":
-        report.error(path, "Host is no header condition; use host (API HttpHeaderConditionConfig)")
+        report.error(path, "Host is not a header condition; use host (API HttpHeaderConditionConfig)")
     elif not re.fullmatch(r"[-A-Za-z0-9]+", name):
         report.warning(
             path,
@@ -178,13 +178,13 @@ def _check_regex(value: str, report: Report, path: Path) -> None:
             report.error(path, f'"{value}" has {what}, which AWS does not support (ALB guide rule-condition-types)')
             return
     if re.search(r"\{\d{6,}", bare):  # RE2 takes it for plain text
-        report.error(path, f'"{value}" is no regular expression: a repetition is too large')
+        report.error(path, f'"{value}" is not a valid regular expression: a repetition is too large')
         return
     try:
         compiled(value)
     except ValueError as error:
         if any(words in str(error) for words in _MALFORMED):
-            report.error(path, f'"{value}" is no regular expression: {error}')
+            report.error(path, f'"{value}" is not a valid regular expression: {error}')
         else:
             report.warning(path, f'"{value}" cannot be judged here: {error}')
         return
@@ -223,7 +223,7 @@ def _check_action(experiment: Experiment, rule: Rule, report: Report, path: Path
     elif rule.respond is not None and rule.respond.status // 100 == 3:
         report.error(
             (*path, "respond", "status"),
-            f"{rule.respond.status} is no status of a fixed response: 2xx, 4xx or 5xx "
+            f"{rule.respond.status} is not a status for a fixed response: 2xx, 4xx or 5xx "
             f"({limits.RESPONSE_STATUS.source}); for 3xx use redirect",
         )
 
@@ -237,7 +237,8 @@ def _check_redirect(redirect: Redirect, listener: Listener, report: Report, path
         for placeholder in sorted(set(re.findall(r"#\{\w+\}", text))):
             if text.count(placeholder) > 1:
                 report.error(
-                    (*path, key), f"{placeholder} stands more than once; each may stand once (API RedirectActionConfig)"
+                    (*path, key),
+                    f"{placeholder} is used more than once; each may be used once (API RedirectActionConfig)",
                 )
     if isinstance(redirect.port, str) and redirect.port.isdigit() and int(redirect.port) > limits.PORT.high:
         report.error((*path, "port"), f"{redirect.port} is over {limits.PORT.high}; port: {limits.PORT}")

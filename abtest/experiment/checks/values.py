@@ -26,7 +26,7 @@ def check_cidr(value: str, report: Report, path: Path) -> None:
     try:
         network = ipaddress.ip_network(value if match else "", strict=False)
     except ValueError:
-        report.error(path, f'"{value}" is no CIDR block; write one such as 10.0.0.0/16 or 2001:db8::/32')
+        report.error(path, f'"{value}" is not a valid CIDR block; write one such as 10.0.0.0/16 or 2001:db8::/32')
         return
     if match and not match["prefix"]:
         report.error(path, f"{value} has no prefix; for one address write {value}/{network.max_prefixlen}")
@@ -45,7 +45,7 @@ def check_unique(values: Sequence[str], report: Report, path: Path) -> None:
         except ValueError:
             key = value
         if key in seen:
-            report.error((*path, n), f"{value} stands twice; take one out")
+            report.error((*path, n), f"{value} is listed twice; remove one")
         seen.add(key)
 
 

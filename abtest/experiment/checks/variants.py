@@ -164,7 +164,7 @@ def _check_addresses(experiment: Experiment, addresses: tuple[str, ...], report:
             address = ipaddress.ip_address(text if "%" not in text else "")
         except ValueError:
             report.error(
-                (*path, n), f'"{text}" is no IP address; write one such as 10.0.1.20, without a port or a mask'
+                (*path, n), f'"{text}" is not a valid IP address; write one such as 10.0.1.20, without a port or a mask'
             )
             continue
         versions.add(address.version)

@@ -56,8 +56,8 @@ class Effect:
     """The difference between two versions; a version that is None is a stack that is not there.
 
     ``pairs`` are in the order of evaluation. ``lag_seconds`` is how long clients may keep a variant whose share goes
-    down; ``freed`` are the variants whose clients are chosen anew at once, ``undrained`` those that leave a route which
-    still gives them new clients. ``shadowed`` are the routes that no request reaches any more.
+    down; ``freed`` are the variants whose clients are reassigned immediately, ``undrained`` those that leave a route
+    which still gives them new clients. ``shadowed`` are the routes that no request reaches any more.
     ``refused`` says why the update would not be made, as far as files tell.
     """
 

@@ -40,7 +40,7 @@ def changed_settings(before: Version, after: Version) -> tuple[Setting, ...]:
         *_changes(f"{NAMESPACE}:", _tree(before), _tree(after)),
         *_scripts(before, after),
         *(
-            Setting(path=path, before="[secret]", after="[secret, encrypted anew]")
+            Setting(path=path, before="[secret]", after="[secret, encrypted again]")
             for path in sorted(before.encrypted.keys() | after.encrypted.keys())
             if before.encrypted.get(path) != after.encrypted.get(path)
         ),

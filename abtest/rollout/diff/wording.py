@@ -75,7 +75,7 @@ def shortened(text: str, longest: int) -> str:
 def client_words(lag_seconds: int, freed: Sequence[str]) -> str:
     """What becomes of clients that have a variant; empty where nothing does."""
     lag = f"clients that have a variant keep it for up to {duration(lag_seconds)}" if lag_seconds else ""
-    anew = f"those of {listed(freed)} are chosen anew at once" if freed else ""
+    anew = f"those of {listed(freed)} are reassigned immediately" if freed else ""
     return "; ".join(filter(None, (lag, anew)))
 
 

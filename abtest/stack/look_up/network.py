@@ -155,7 +155,7 @@ def _check_subnets(network: Network, found: FoundNetwork, report: Report) -> Non
         if len(ids) > 1:
             report.also(
                 path,
-                f"{' and '.join(ids)} are in one availability zone, {zone}; a load balancer takes one subnet a zone "
+                f"{' and '.join(ids)} are in one availability zone, {zone}; a load balancer takes one subnet per zone "
                 f"({ZONES.source}): list the ones to use in subnetIds, or find them by subnetTags",
             )
     if len(zones) < ZONES.low:
