@@ -34,7 +34,7 @@ REGION = "us-east-1"
 #: In a process of its own, so that nothing of it is shared with tests that mock AWS in theirs; ends with its stdin. There
 #: is what a stack file names as existing, if one is given.
 _SERVER = """
-import os, sys
+import sys
 from moto.server import ThreadedMotoServer
 server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
 server.start()
@@ -43,8 +43,11 @@ if len(sys.argv) > 1:
     from abtest.experiment import load_stack
     from abtest.local.assumed import create_assumed
     from abtest.local.clients import Clients
-    os.environ["AWS_ENDPOINT_URL"] = f"http://{host}:{port}"
+    from moto import mock_aws
+    mock = mock_aws()  # of the same data as the server
+    mock.start(reset=False)
     create_assumed(Clients("us-east-1"), load_stack(sys.argv[1])[0])
+    mock.stop(remove_data=False)
 print(host, port, flush=True)
 sys.stdin.read()
 """

@@ -105,6 +105,14 @@ class Cloud:
         finally:
             client.close()
 
+    def create_function(self, name: str, *aliases: str) -> None:
+        """Aliases stand in for versions too, which moto numbers by itself."""
+        with self.client("iam") as iam, self.client("lambda") as functions:
+            role = iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+            functions.create_function(FunctionName=name, Role=role, Handler="a.b", Code={"ZipFile": b""}, Publish=True)
+            for alias in aliases:
+                functions.create_alias(FunctionName=name, Name=alias, FunctionVersion="1")
+
 
 @contextmanager
 def cloud(stack: Path | None = None) -> Iterator[Cloud]:
@@ -387,26 +395,14 @@ class Engine(Stack):
         self.cloud = cloud
 
     def stand(self, config: Mapping[str, Any]) -> Engine:
-        """Bring the stack to ``config``, from whatever a test left; this takes no time if it is so already."""
+        """Bring the stack to ``config``, from whatever a test left; this takes no time if it is so already. The refresh
+        lets the engine see that tags are gone, so that it writes those of ``config`` again.
+        """
         if self._stands != config:
             for arn in self.cloud.arns:
                 if ":listener/" in arn:  # the deployed guardrails, which hold for the update that removes them
                     self.cloud.elb.remove_tags(ResourceArns=[arn], TagKeys=["abtest:guardrails"])
-            self.up(config).succeeded()
-        return self
-
-    def write_tags(self) -> Engine:
-        """Give listeners and rules the tags that the engine's state has for them. The provider does so by itself; this
-        is for a stand-in that does not.
-        """
-        for resource in self.state()["deployment"]["resources"]:
-            if resource["type"] in {"aws:lb/listener:Listener", "aws:lb/listenerRule:ListenerRule"}:
-                tags, arn = resource["inputs"]["tags"], resource["outputs"]["arn"]
-                found = self.cloud.elb.describe_tags(ResourceArns=[arn])["TagDescriptions"][0]["Tags"]
-                if gone := [tag["Key"] for tag in found if tag["Key"] not in tags]:
-                    self.cloud.elb.remove_tags(ResourceArns=[arn], TagKeys=gone)
-                wanted = [{"Key": key, "Value": value} for key, value in tags.items()]
-                self.cloud.elb.add_tags(ResourceArns=[arn], Tags=wanted)
+            self.up(config, "--refresh").succeeded()
         return self
 
 
