@@ -337,9 +337,11 @@ class Stack:
     def _change(self, config: Mapping[str, Any] | None, *words: str) -> Run:
         if config is not None:
             self.write(config)
-        self._stands = None
+        before, self._stands = self._stands, None
         run = self._run(*words)
-        if run.code == 0 and words[0] == "up":
+        if run.code and not run.writes:
+            self._stands = before
+        elif words[0] == "up" and not run.code:
             self._stands = config
         return run
 
@@ -395,14 +397,19 @@ class Engine(Stack):
         self.cloud = cloud
 
     def stand(self, config: Mapping[str, Any]) -> Engine:
-        """Bring the stack to ``config``, from whatever a test left; this takes no time if it is so already. The refresh
-        lets the engine see that tags are gone, so that it writes those of ``config`` again.
+        """Bring the stack to ``config``, from whatever a test left; this takes no time if it is so already. Guardrails
+        come last, since those of ``config`` hold for the update too.
         """
         if self._stands != config:
-            for arn in self.cloud.arns:
-                if ":listener/" in arn:  # the deployed guardrails, which hold for the update that removes them
-                    self.cloud.elb.remove_tags(ResourceArns=[arn], TagKeys=["abtest:guardrails"])
-            self.up(config, "--refresh").succeeded()
+            unguarded = {key: value for key, value in config.items() if key != "guardrails"}
+            if self._stands != unguarded:
+                for arn in self.cloud.arns:
+                    if ":listener/" in arn:  # the deployed guardrails, which hold for the update that removes them
+                        self.cloud.elb.remove_tags(ResourceArns=[arn], TagKeys=["abtest:guardrails"])
+                self.up(unguarded).succeeded()
+            if unguarded != config:
+                self.up(config).succeeded()
+        self.write(config)  # the file of an update that was refused is still there
         return self
 
 

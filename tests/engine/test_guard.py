@@ -98,12 +98,11 @@ LOOSE = {"maxStep": 100, "requireHealthy": False, "minHealthy": 1}
     ],
     ids=["swap", "to the front", "narrow", "delete only", "before a pin", "loosen", "remove", "control"],
 )  # fmt: skip
-def test_requests_that_would_come_to_b_are_refused(guarded: Engine, config: dict[str, Any], words: str) -> None:
-    guarded.stand(PINNED)
-    refused(guarded.preview(config), words)
-    refused(guarded.up(config), words)
-    guarded.write(PINNED)
-    assert set(guarded.cloud.layout["rules"]) == {"80 10", "80 20", "80 default"}
+def test_requests_that_would_come_to_b_are_refused(shared: Engine, config: dict[str, Any], words: str) -> None:
+    shared.stand(PINNED)
+    refused(shared.preview(config), words)
+    refused(shared.up(config), words)
+    assert set(shared.cloud.layout["rules"]) == {"80 10", "80 20", "80 default"}
 
 
 def test_a_redirect_to_the_rule_of_b_is_refused(guarded: Engine) -> None:
@@ -117,9 +116,8 @@ def test_a_redirect_to_the_rule_of_b_is_refused(guarded: Engine) -> None:
     refused(guarded.up(config), words)
 
 
-def test_a_rule_that_no_request_misses_is_deleted_and_the_tag_follows(guarded: Engine) -> None:
-    guarded.stand(PINNED)
-    run = guarded.up(changed(PINNED, rules={"pin": rule(10, "/*", "a")})).succeeded()
+def test_a_rule_that_no_request_misses_is_deleted_and_the_tag_follows(shared: Engine) -> None:
+    run = shared.stand(PINNED).up(changed(PINNED, rules={"pin": rule(10, "/*", "a")})).succeeded()
     assert (run.did("update"), run.did("delete")) == (["listener-80"], ["rule-20"])
 
 

@@ -28,16 +28,16 @@ pytestmark = pytest.mark.engine
 
 GUARDED = changed(BASE, guardrails={"maxStep": 25, "requireHealthy": True, "minHealthy": 1})
 
-#: The provider writes tags (abtest:held) before anything else of a resource (terraform-provider-aws
-#: internal/provider/sdkv2/tags_interceptor.go: Before, Update).
-ROLLBACK = ["AddTags", "ModifyListener"]
+#: The provider writes tags before anything else of a resource (hashicorp/terraform-provider-aws,
+#: internal/provider/sdkv2/tags_interceptor.go).
+TAGGED = ["AddTags", "ModifyListener"]
 
 
 @pytest.fixture
-def moving(shared: Engine) -> Iterator[Engine]:
-    """A stack that is deployed as its file says."""
-    yield prepared(shared.stand(GUARDED), GUARDED)
-    shared.clear_up()
+def moving(standing: Engine) -> Iterator[Engine]:
+    """A stack whose file says more than the deployed one only in the guardrails, which are no part of it."""
+    yield prepared(standing, GUARDED)
+    standing.clear_up()
 
 
 def prepared(engine: Engine, config: Mapping[str, object]) -> Engine:
@@ -99,6 +99,7 @@ def alarm(engine: Engine, variant: str, state: str) -> Iterator[str]:
 
 
 def test_a_shift_edits_one_line_and_is_one_write(moving: Engine) -> None:
+    moving.up().succeeded()
     before = moving.file.read_bytes()
 
     run = ended(moving.abtest("shift", "b=25", "--yes"), 0)
@@ -141,7 +142,8 @@ def test_a_shift_for_a_pull_request_needs_no_engine(moving: Engine, tmp_path: Pa
 
 def test_a_shift_takes_rules_that_forward_to_the_split_along_and_completes_half_of_one(moving: Engine) -> None:
     config = changed(GUARDED, rules__halves__forward="split")
-    prepared(moving.stand(config), config)
+    moving.up(changed(config, guardrails=None)).succeeded()
+    prepared(moving, config)
 
     with moving.cloud.proxy.throttling("ModifyRule"):
         ended(moving.abtest("shift", "b=25", "--yes"), 1, "Throttling", "a part of the update was made")
@@ -249,6 +251,7 @@ def finished(process: subprocess.Popen[str], said: str, code: int, *words: str) 
 
 
 def test_a_ramp_makes_its_steps_and_says_what_it_sees(moving: Engine) -> None:
+    moving.up().succeeded()
     before = moving.file.read_bytes()
 
     run = ended(moving.abtest("ramp", "b", "--schedule", "20,30", "--bake", "1s", "--yes", "--json"), 0)
@@ -277,7 +280,7 @@ def test_a_variant_that_fails_its_checks_is_rolled_back_and_one_bad_look_is_no_r
     with proxy.health({"abtest-b": [*good, "unhealthy", "healthy", "healthy", "unhealthy"]}):
         run = ended(moving.abtest(*ramp), 5, "healthy 0/1", "breach: b has 0/1 healthy targets, 1 needed")
 
-    assert run.writes == ["ModifyListener", *ROLLBACK]
+    assert run.writes == [*TAGGED, *TAGGED], "the guardrails, which were not deployed, and the hold"
     assert "rolled back: the load balancer sends new clients to a 100 %" in run.output
     assert "rule to-b still sends clients to b" in run.output
     assert split(moving) == {"a": 100}
@@ -377,7 +380,8 @@ def test_status_after_a_console_change_names_the_update_that_repairs_it(moving: 
 
 
 def test_promote_ends_at_100_and_says_how_to_retire_the_others(moving: Engine) -> None:
-    moving.stand(changed(GUARDED, weights={"a": 20, "b": 80}))
+    moving.up(changed(BASE, weights={"a": 20, "b": 80})).succeeded()
+    moving.write(changed(GUARDED, weights={"a": 20, "b": 80}))
 
     ended(moving.abtest("promote", "b", "--step", "25", "--bake", "0s", "--yes"), 0, "to retire the others")
 
@@ -394,7 +398,7 @@ def test_a_rollback_holds_first_then_shifts_and_names_the_rules_that_still_reach
 
     run = ended(moving.abtest("rollback", "--yes"), 0)
 
-    assert run.writes == ROLLBACK
+    assert run.writes == TAGGED
     assert split(moving) == {"a": 100}
     assert edits(before, moving) == ["  abtest:weights: {a: 100}  # of new clients", "  abtest:held: [b]"]
     for rule in ("to-b", "halves"):
