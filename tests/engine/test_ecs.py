@@ -42,8 +42,8 @@ def test_a_service_stands_and_changes_within_what_ecs_can_do(fresh: Engine) -> N
     assert fresh.up().succeeded().steps == ()
 
     new = changed(STACK, variants__c=service(), weights={"a": 80, "b": 10, "c": 10})
-    refused(fresh.preview(new), "c would go from 0 % to 10 % on the main split, but no rule forwards to it yet")
-    refused(fresh.up(new), "c would go from 0 % to 10 % on the main split, but no rule forwards to it yet")
+    refused(fresh.preview(new), "c would go from 0 % to 10 % on the main split, but no rule forwards to c yet")
+    refused(fresh.up(new), "c would go from 0 % to 10 % on the main split, but no rule forwards to c yet")
     warm = changed(new, weights={"a": 90, "b": 10, "c": 0})
     fresh.up(warm).succeeded()
     fresh.up(new).succeeded()

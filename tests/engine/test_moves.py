@@ -419,9 +419,8 @@ def test_a_rollback_of_which_half_was_made_is_completed_by_the_same_command(movi
     assert split(moving) == {"a": 90, "b": 10}
     ended(moving.abtest("shift", "b=20", "--yes"), 3, "b is held, as a rollback leaves it")
 
-    run = ended(moving.abtest("rollback", "--yes"), 0)
+    ended(moving.abtest("rollback", "--yes"), 0)
 
-    assert run.writes == ["ModifyListener"], "the tag is there already"
     assert split(moving) == {"a": 100}
     assert moving.preview().succeeded().steps == ()
 
