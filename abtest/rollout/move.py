@@ -183,7 +183,7 @@ def _settled(deployed: Deployed, before: StackFile, after: StackFile, live: Live
         now = deployed.live(after)
     except AwsError as error:
         return f"what the load balancer does now cannot be read ({error}), so {kept}"
-    if now.table != live.table:
+    if (now.table, now.held) != (live.table, live.held):  # the provider writes tags first
         return f"a part of the update was made; {kept}"
     try:
         before.write(over=after)

@@ -35,7 +35,7 @@ REGION = "us-east-1"
 #: is what a stack file names as existing, if one is given. Moto takes a Deny in a bucket's policy for one without
 #: conditions, and would refuse everybody everything.
 _SERVER = """
-import os, sys
+import sys
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket
 from moto.server import ThreadedMotoServer
@@ -47,8 +47,11 @@ if len(sys.argv) > 1:
     from abtest.experiment import load_stack
     from abtest.local.assumed import create_assumed
     from abtest.local.clients import Clients
-    os.environ["AWS_ENDPOINT_URL"] = f"http://{host}:{port}"
+    from moto import mock_aws
+    mock = mock_aws()  # of the same data as the server
+    mock.start(reset=False)
     create_assumed(Clients("us-east-1"), load_stack(sys.argv[1])[0])
+    mock.stop(remove_data=False)
 print(host, port, flush=True)
 sys.stdin.read()
 """

@@ -12,7 +12,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import repeat
 from threading import Event, Lock, Thread
-from time import monotonic, sleep
+from time import monotonic
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.engine.cloud import Routes, logical
@@ -83,7 +83,7 @@ class Proxy:
         self._writes, self._records = Lock(), Lock()
         self._refused: dict[str, tuple[int, str]] = {}
         self._is_down = False
-        self._slowed: dict[str, Event] = {}
+        self._slowed: dict[str, tuple[Event, Event | None]] = {}
         self._health: dict[str, Iterator[str]] = {}
 
     @contextmanager
@@ -128,13 +128,14 @@ class Proxy:
             self._address = address
 
     @contextmanager
-    def slowing(self, action: str) -> Iterator[Event]:
-        """Let calls of an operation wait: what should come after them, but does not wait for them, comes before. The
-        event is set once such a call is there.
+    def slowing(self, action: str, until: Event | None = None) -> Iterator[Event]:
+        """Let calls of an operation wait, for a while or ``until`` an event is set: what should come after them, but
+        does not wait for them, comes before. The event that this gives is set once such a call is there.
         """
-        self._slowed[action] = Event()
+        arrived = Event()
+        self._slowed[action] = arrived, until
         try:
-            yield self._slowed[action]
+            yield arrived
         finally:
             del self._slowed[action]
 
@@ -157,8 +158,9 @@ class Proxy:
         if not call.is_write:
             return self._pass_on(call, method, path, headers, body)
         if slowed := self._slowed.get(call.action):
-            slowed.set()
-            sleep(_LONG)
+            arrived, until = slowed
+            arrived.set()
+            (until or Event()).wait(60 if until else _LONG)
         with self._writes:
             return self._pass_on(call, method, path, headers, body)
 

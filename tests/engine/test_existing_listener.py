@@ -56,13 +56,11 @@ def test_a_split_on_an_existing_listener_goes_up_moves_and_goes_down(fresh: Engi
     made = fresh.up(existing(arn, when=CANARY)).succeeded()
     assert made.gaps == []
     assert set(fresh.cloud.layout["rules"]) == {"80 5", "80 200", "80 default", "8080 default"}
-    fresh.write_tags()
     wide = fresh.up(existing(arn, weights={"a": 60, "b": 40}))
     assert "40 points of b at once" in wide.output
     assert wide.writes == []
     fresh.up(existing(arn)).succeeded()
     assert fresh.cloud.weights("80 200") == {"abtest-a": 90, "abtest-b": 10}
-    fresh.write_tags()
     assert fresh.up().succeeded().writes == []
 
     refused = fresh.up(existing(arn, weights={"a": 40, "b": 60}))
@@ -74,7 +72,6 @@ def test_a_split_on_an_existing_listener_goes_up_moves_and_goes_down(fresh: Engi
     assert shifted.code == 0, shifted.output
     assert shifted.writes == ["ModifyRule"]
     assert fresh.cloud.weights("80 200") == {"abtest-a": 75, "abtest-b": 25}
-    fresh.write_tags()
 
     moved = fresh.up(existing(arn, 210, weights={"a": 0, "b": 100}))
     assert "b would go from 25 % to 100 % on the main split" in moved.output, "another priority frees nothing"
@@ -85,7 +82,6 @@ def test_a_split_on_an_existing_listener_goes_up_moves_and_goes_down(fresh: Engi
     assert back.code == 0, back.output
     assert fresh.cloud.weights("80 200") == {"abtest-a": 100}, "where it stands, not where the file would have it"
     assert "80 300" not in fresh.cloud.layout["rules"]
-    fresh.write_tags()
 
     elsewhere = fresh.up(existing(other, weights={"a": 40, "b": 60}))
     words = "would go from respond 404 (no rule) to a 40 %, b 60 % (the main split)"

@@ -24,8 +24,8 @@ def refused(run: Run, *words: str) -> None:
 
 
 @pytest.fixture
-def guarded(standing: Engine) -> Engine:
-    return standing.stand(GUARDED).write_tags()
+def guarded(shared: Engine) -> Engine:
+    return shared.stand(GUARDED)
 
 
 def test_the_first_deployment_is_exempt(fresh: Engine) -> None:
@@ -60,7 +60,6 @@ def test_renamed_renumbered_and_swapped_rules_that_move_no_request_pass(guarded:
     )
     guarded.preview(swapped).succeeded()
     guarded.up(swapped).succeeded()
-    guarded.write_tags()
     renamed = changed(
         GUARDED, rules={"to-new": rule(30, "/v2/*", "b"), "halves": rule(10, "/halves/*", {"a": 50, "b": 50})}
     )
@@ -99,12 +98,11 @@ LOOSE = {"maxStep": 100, "requireHealthy": False, "minHealthy": 1}
     ],
     ids=["swap", "to the front", "narrow", "delete only", "before a pin", "loosen", "remove", "control"],
 )  # fmt: skip
-def test_requests_that_would_come_to_b_are_refused(guarded: Engine, config: dict[str, Any], words: str) -> None:
-    guarded.stand(PINNED).write_tags()
-    refused(guarded.preview(config), words)
-    refused(guarded.up(config), words)
-    guarded.write(PINNED)
-    assert set(guarded.cloud.layout["rules"]) == {"80 10", "80 20", "80 default"}
+def test_requests_that_would_come_to_b_are_refused(shared: Engine, config: dict[str, Any], words: str) -> None:
+    shared.stand(PINNED)
+    refused(shared.preview(config), words)
+    refused(shared.up(config), words)
+    assert set(shared.cloud.layout["rules"]) == {"80 10", "80 20", "80 default"}
 
 
 def test_a_redirect_to_the_rule_of_b_is_refused(guarded: Engine) -> None:
@@ -118,9 +116,8 @@ def test_a_redirect_to_the_rule_of_b_is_refused(guarded: Engine) -> None:
     refused(guarded.up(config), words)
 
 
-def test_a_rule_that_no_request_misses_is_deleted_and_the_tag_follows(guarded: Engine) -> None:
-    guarded.stand(PINNED).write_tags()
-    run = guarded.up(changed(PINNED, rules={"pin": rule(10, "/*", "a")})).succeeded()
+def test_a_rule_that_no_request_misses_is_deleted_and_the_tag_follows(shared: Engine) -> None:
+    run = shared.stand(PINNED).up(changed(PINNED, rules={"pin": rule(10, "/*", "a")})).succeeded()
     assert (run.did("update"), run.did("delete")) == (["listener-80"], ["rule-20"])
 
 
@@ -177,11 +174,9 @@ def test_a_new_variant_is_warmed_first(guarded: Engine) -> None:
 def test_a_held_variant_gains_nothing_until_an_update_leaves_its_share_as_it_is(guarded: Engine) -> None:
     rolled_back = changed(GUARDED, weights={"a": 100}, held=["b"])
     guarded.up(rolled_back).succeeded()
-    guarded.write_tags()
     refused(guarded.preview(GUARDED), "but b is held; the deployed listener holds it")
     refused(guarded.up(GUARDED), "but b is held; the deployed listener holds it")
     guarded.up(changed(rolled_back, held=[])).succeeded()
-    guarded.write_tags()
     guarded.up(GUARDED).succeeded()
 
 
@@ -257,5 +252,4 @@ def test_suspended_guardrails_let_an_emergency_through(guarded: Engine) -> None:
 
 def test_the_guardrails_go_in_an_update_of_their_own(guarded: Engine) -> None:
     guarded.up(BASE).succeeded()
-    guarded.write_tags()
     guarded.up(changed(BASE, weights={"a": 0, "b": 100})).succeeded()

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,11 +28,15 @@ pytestmark = pytest.mark.engine
 
 GUARDED = changed(BASE, guardrails={"maxStep": 25, "requireHealthy": True, "minHealthy": 1})
 
+#: The provider writes tags before anything else of a resource (hashicorp/terraform-provider-aws,
+#: internal/provider/sdkv2/tags_interceptor.go).
+TAGGED = ["AddTags", "ModifyListener"]
+
 
 @pytest.fixture
 def moving(standing: Engine) -> Iterator[Engine]:
     """A stack whose file says more than the deployed one only in the guardrails, which are no part of it."""
-    yield prepared(standing.write_tags(), GUARDED)
+    yield prepared(standing, GUARDED)
     standing.clear_up()
 
 
@@ -94,6 +99,7 @@ def alarm(engine: Engine, variant: str, state: str) -> Iterator[str]:
 
 
 def test_a_shift_edits_one_line_and_is_one_write(moving: Engine) -> None:
+    moving.up().succeeded()
     before = moving.file.read_bytes()
 
     run = ended(moving.abtest("shift", "b=25", "--yes"), 0)
@@ -245,6 +251,7 @@ def finished(process: subprocess.Popen[str], said: str, code: int, *words: str) 
 
 
 def test_a_ramp_makes_its_steps_and_says_what_it_sees(moving: Engine) -> None:
+    moving.up().succeeded()
     before = moving.file.read_bytes()
 
     run = ended(moving.abtest("ramp", "b", "--schedule", "20,30", "--bake", "1s", "--yes", "--json"), 0)
@@ -273,7 +280,7 @@ def test_a_variant_that_fails_its_checks_is_rolled_back_and_one_bad_look_is_no_r
     with proxy.health({"abtest-b": [*good, "unhealthy", "healthy", "healthy", "unhealthy"]}):
         run = ended(moving.abtest(*ramp), 5, "healthy 0/1", "breach: b has 0/1 healthy targets, 1 needed")
 
-    assert run.writes == ["ModifyListener", "ModifyListener"]
+    assert run.writes == [*TAGGED, *TAGGED], "the guardrails, which were not deployed, and the hold"
     assert "rolled back: the load balancer sends new clients to a 100 %" in run.output
     assert "rule to-b still sends clients to b" in run.output
     assert split(moving) == {"a": 100}
@@ -330,6 +337,24 @@ def test_traffic_that_somebody_else_moves_stops_the_ramp(moving: Engine) -> None
     assert split(moving) == {"a": 100}
 
 
+def test_a_shift_in_the_middle_of_a_ramps_update_waits_for_it_and_ends_the_ramp(moving: Engine) -> None:
+    end = threading.Event()
+    with (
+        moving.cloud.proxy.slowing("ModifyListener", until=end) as arrived,
+        moving.starting("ramp", "b", "--schedule", "20,30", "--bake", "60s", "--yes") as ramp,
+    ):
+        assert arrived.wait(60)
+        with moving.starting("shift", "b=15", "--yes") as shift:
+            said = until(shift, "waiting for another update of this stack")
+            assert split(moving) == {"a": 90, "b": 10}
+            end.set()
+            finished(shift, said, 0, "the load balancer sends new clients to a 85 %, b 15 %")
+        finished(ramp, "", 1, "Pulumi.dev.yaml was edited under the ramp; the ramp stops")
+    assert split(moving) == {"a": 85, "b": 15}
+    assert "  abtest:weights: {a: 85, b: 15}  # of new clients" in moving.file.read_text(encoding="utf-8")
+    assert moving.preview().succeeded().steps == ()
+
+
 def move_by_hand(engine: Engine, weights: Mapping[str, int]) -> None:
     """As in the console of AWS, past the engine."""
     arn = engine.outputs()["listener_arn"]
@@ -368,12 +393,12 @@ def test_promote_ends_at_100_and_says_how_to_retire_the_others(moving: Engine) -
 # rollback -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_rollback_is_one_write_and_names_the_rules_that_still_reach_the_variant(moving: Engine) -> None:
+def test_a_rollback_holds_first_then_shifts_and_names_the_rules_that_still_reach_the_variant(moving: Engine) -> None:
     before = moving.file.read_bytes()
 
     run = ended(moving.abtest("rollback", "--yes"), 0)
 
-    assert run.writes == ["ModifyListener"]
+    assert run.writes == TAGGED
     assert split(moving) == {"a": 100}
     assert edits(before, moving) == ["  abtest:weights: {a: 100}  # of new clients", "  abtest:held: [b]"]
     for rule in ("to-b", "halves"):
@@ -387,10 +412,22 @@ def test_a_rollback_is_one_write_and_names_the_rules_that_still_reach_the_varian
     assert moving.preview().succeeded().steps == ()
 
 
+def test_a_rollback_of_which_half_was_made_is_completed_by_the_same_command(moving: Engine) -> None:
+    with moving.cloud.proxy.throttling("ModifyListener"):
+        for words in ("a part of the update was made; Pulumi.dev.yaml keeps the change", "was not changed"):
+            ended(moving.abtest("rollback", "--yes"), 1, "Throttling", words)
+    assert split(moving) == {"a": 90, "b": 10}
+    ended(moving.abtest("shift", "b=20", "--yes"), 3, "b is held, as a rollback leaves it")
+
+    ended(moving.abtest("rollback", "--yes"), 0)
+
+    assert split(moving) == {"a": 100}
+    assert moving.preview().succeeded().steps == ()
+
+
 def test_a_merge_of_the_old_file_does_not_undo_a_rollback(moving: Engine) -> None:
     before = moving.file.read_bytes()
     ended(moving.abtest("rollback", "--yes"), 0)
-    moving.write_tags()
 
     moving.file.write_bytes(before)
     refused = moving.up()
@@ -398,8 +435,7 @@ def test_a_merge_of_the_old_file_does_not_undo_a_rollback(moving: Engine) -> Non
     assert refused.code != 0
     assert refused.writes == []
     assert (
-        "b would go from 0 % to 10 % on the main split, but it is held; the deployed listener holds it"
-        in refused.output
+        "b would go from 0 % to 10 % on the main split, but b is held; the deployed listener holds it" in refused.output
     )
     assert split(moving) == {"a": 100}
     ended(
@@ -411,7 +447,6 @@ def test_a_merge_of_the_old_file_does_not_undo_a_rollback(moving: Engine) -> Non
     assert moving.file.read_bytes() == before
 
     ended(moving.abtest("shift", "b=0", "--yes"), 0)
-    moving.write_tags()
     ended(moving.abtest("shift", "b=20", "--yes"), 0)
     assert split(moving) == {"a": 80, "b": 20}
 
@@ -419,7 +454,7 @@ def test_a_merge_of_the_old_file_does_not_undo_a_rollback(moving: Engine) -> Non
 def test_a_rollback_needs_a_healthy_control(moving: Engine) -> None:
     before = moving.file.read_bytes()
     with moving.cloud.proxy.health({"abtest-a": "unhealthy"}):
-        run = ended(moving.abtest("rollback", "--yes"), 3, "it has 0 healthy targets and minHealthy is 1")
+        run = ended(moving.abtest("rollback", "--yes"), 3, "but a has 0 healthy targets and needs 1 (minHealthy)")
     assert run.writes == []
     assert moving.file.read_bytes() == before
 

@@ -8,14 +8,14 @@ import pytest
 
 from tests.engine.configs import BASE, IMAGE, changed, launching
 from tests.engine.harness import Cloud, Engine
-from tests.engine.test_existing_listener import existing, shared_listeners
+from tests.engine.test_existing_listener import CANARY, existing, shared_listeners
 
 pytestmark = pytest.mark.engine
 
 #: Targets that have no health here until something answers.
 GUARDED = changed(BASE, guardrails={"requireHealthy": False})
 ECS = {"image": "example.com/model:1", "cpu": 256, "memory": 512, "publicIp": True}
-FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:ranker:7"
+FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:newcomer:7"
 
 
 def on_port(**targets: Any) -> dict[str, Any]:
@@ -34,10 +34,8 @@ def started() -> dict[str, Any]:
 
 def registered(cloud: Cloud) -> dict[str, Any]:
     """Targets that exist already: a function, an instance and an address."""
-    with cloud.client("iam") as iam, cloud.client("lambda") as functions, cloud.client("ec2") as ec2:
-        role = iam.create_role(RoleName="ranker", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-        functions.create_function(FunctionName="ranker", Role=role, Handler="a.b", Code={"ZipFile": b""}, Publish=True)
-        functions.create_alias(FunctionName="ranker", Name="7", FunctionVersion="1")
+    cloud.create_function("newcomer", "7")
+    with cloud.client("ec2") as ec2:
         instance = ec2.run_instances(ImageId=IMAGE, MinCount=1, MaxCount=1)["Instances"][0]
     return {
         "c": {"targets": {"lambdaArn": FUNCTION}},
@@ -49,7 +47,6 @@ def registered(cloud: Cloud) -> dict[str, Any]:
 def assert_added_then_shifted(engine: Engine, config: dict[str, Any], place: str) -> None:
     added = engine.up(config).succeeded()
     assert (added.refusals, added.gaps) == ([], [])
-    engine.write_tags()
     weights = {f"abtest-{name}": weight for name, weight in config["weights"].items()}
     assert engine.cloud.weights(place) == weights
     assert engine.preview().succeeded().steps == ()
@@ -70,8 +67,7 @@ def test_new_variants_enter_with_weight_0_in_one_update(standing: Engine, kind: 
 
 def test_new_variants_enter_the_split_of_an_existing_listener(fresh: Engine) -> None:
     arn, _ = shared_listeners(fresh.cloud)
-    config = existing(arn)
+    config = existing(arn, when=CANARY)
     fresh.up(config).succeeded()
-    fresh.write_tags()
 
     assert_added_then_shifted(fresh, with_new(config, c=on_port(external="ip"), d=on_port(ecs=ECS)), "80 200")

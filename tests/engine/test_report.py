@@ -27,7 +27,7 @@ METRICS = changed(GUARDED, guardrails__metrics={"errorRate": {"worseBy": 0.05}})
 def moving(standing: Engine) -> Iterator[Engine]:
     with standing.cloud.client("s3") as s3:
         s3.create_bucket(Bucket="models-logs")
-    yield prepared(standing.write_tags(), METRICS)
+    yield prepared(standing, METRICS)
     with standing.cloud.client("s3") as s3:
         for found in s3.list_objects_v2(Bucket="models-logs").get("Contents", ()):
             s3.delete_object(Bucket="models-logs", Key=found["Key"])

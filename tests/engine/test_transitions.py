@@ -84,7 +84,8 @@ class Walk:
         return self._variant({"ipAddresses": [f"172.31.0.{n}" for n in self.draw.sample(range(10, 200), 2)]})
 
     def _service(self) -> Config:
-        return self._variant({"ecs": {"image": "ranker:1", "cpu": 256, "memory": 512}})
+        # Always on one port: the guard refuses to replace the target group of a service.
+        return {**self._variant({"ecs": {"image": "ranker:1", "cpu": 256, "memory": 512}}), "port": 8080}
 
     def add(self) -> None:
         free = [name for name in NAMES if name not in self.config["variants"]]
