@@ -708,6 +708,13 @@ class AccessLogs(Section, frozen=True, kw_only=True):
         Annotated[str, limits.BUCKET.meta("An existing bucket, whose policy lets the load balancer write.")] | None
     ) = None
     prefix: Annotated[str, limits.LOG_PREFIX.meta("Folder of the logs in the bucket.")] | None = None
+    delete_with_stack: Annotated[
+        bool,
+        Meta(
+            description="Delete the bucket of its own, with all logs, when the stack or `accessLogs` is removed; takes "
+            "effect with the next `pulumi up`. By default the bucket is kept."
+        ),
+    ] = False
 
 
 class Waf(Section, frozen=True, kw_only=True):

@@ -29,8 +29,10 @@ WRITER = "logdelivery.elasticloadbalancing.amazonaws.com"
 class AccessLogs(pulumi.ComponentResource):
     """Where the load balancer writes its log: a bucket of its own, or one that is there.
 
-    ``ready`` is what must stand before logging is switched on: AWS tries the bucket at that moment. It also keeps the
-    bucket until logging is off. A bucket that holds logs is not deleted with the stack: AWS refuses that.
+    ``ready`` is what must exist before logging is switched on, because AWS tests the bucket at that moment, and what
+    stays until logging is off. AWS then writes a test file, so the bucket is never empty, and S3 deletes only empty
+    buckets (ALB guide, "Enable access logs"; S3 API DeleteBucket). So it is kept, with everything that protects it,
+    unless ``delete_with_stack`` lets the provider empty it.
     """
 
     bucket: pulumi.Output[str]
@@ -63,8 +65,10 @@ class AccessLogs(pulumi.ComponentResource):
     def _own(
         self, name: str, logs: config.AccessLogs, experiment: Experiment, network: Network
     ) -> tuple[pulumi.Output[str], tuple[pulumi.Resource, ...]]:
-        child = pulumi.ResourceOptions(parent=self)
-        bucket = aws.s3.Bucket(name, tags=tags_of(experiment), opts=child)
+        child = pulumi.ResourceOptions(parent=self, retain_on_delete=not logs.delete_with_stack)
+        bucket = aws.s3.Bucket(
+            name, force_destroy=True if logs.delete_with_stack else None, tags=tags_of(experiment), opts=child
+        )
         aws.s3.BucketServerSideEncryptionConfiguration(
             name,
             bucket=bucket.id,
@@ -100,7 +104,7 @@ class AccessLogs(pulumi.ComponentResource):
             bucket=bucket.id,
             policy=_policy(bucket, network.security_group.owner_id, logs.prefix),
             # Both change who may use the bucket, and S3 takes one such change at a time.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[closed]),
+            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[closed])),
         )
         return bucket.bucket, (policy,)
 

@@ -29,7 +29,7 @@ BASE: dict[str, Any] = {
     "guardrails": {"maxStep": 25, "requireHealthy": True, "minHealthy": 1},
     "variants": {"a": VARIANT, "b": VARIANT},
     "override": {},
-    "accessLogs": {"retainDays": 1},
+    "accessLogs": {"retainDays": 1, "deleteWithStack": True},
     "listener": {"responseHeaders": {"xFrameOptions": "DENY"}},
     "rules": {
         "path-b": {"priority": 10, "when": {"path": ["/v2/*"]}, "forward": "b"},

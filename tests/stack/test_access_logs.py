@@ -67,6 +67,12 @@ def test_logging_is_switched_on_after_the_policy_stands(logging: Deployment) -> 
     assert any("BucketPolicy" in urn for urn in balancer.depends_on)
 
 
+def test_only_a_bucket_that_goes_with_the_stack_is_emptied(logging: Deployment) -> None:
+    assert "forceDestroy" not in inputs(logging, "bucket:Bucket")
+    found = deploy(config(accessLogs={"deleteWithStack": True}))
+    assert inputs(found, "bucket:Bucket")["forceDestroy"] is True
+
+
 def test_an_existing_bucket_is_used_as_it_is() -> None:
     found = deploy(config(accessLogs={"bucket": "our-logs"}))
     assert attributes(found)["access_logs.s3.bucket"] == "our-logs"
@@ -90,7 +96,8 @@ def test_nothing_is_made_or_logged_unless_asked_for(dev: Deployment) -> None:
         ({"prefix": "x/AWSLogs"}, '"x/AWSLogs" is not a valid prefix of access logs'),
         ({"prefix": "/x"}, '"/x" is not a valid prefix'),
         ({"prefix": "x/"}, '"x/" is not a valid prefix'),
-        ({"bucket": "ours", "retainDays": 5}, "cannot be combined with bucket"),
+        ({"bucket": "ours", "retainDays": 5}, "retainDays: cannot be combined with bucket"),
+        ({"bucket": "ours", "deleteWithStack": True}, "deleteWithStack: cannot be combined with bucket"),
     ],
 )
 def test_what_aws_would_refuse_is_refused(logs: dict[str, Any], says: str) -> None:

@@ -139,8 +139,11 @@ def check_tags(experiment: Experiment, report: Report) -> None:
 
 def check_access_logs(experiment: Experiment, report: Report) -> None:
     logs = experiment.access_logs
-    if logs is not None and logs.bucket is not None and logs.retain_days is not None:
-        report.error(
-            ("accessLogs", "retainDays"),
-            "cannot be combined with bucket; an existing bucket keeps its own rules, so remove one of them",
-        )
+    if logs is None or logs.bucket is None:
+        return
+    for key, is_set in (("retainDays", logs.retain_days is not None), ("deleteWithStack", logs.delete_with_stack)):
+        if is_set:
+            report.error(
+                ("accessLogs", key),
+                "cannot be combined with bucket; an existing bucket keeps its own rules, so remove one of them",
+            )

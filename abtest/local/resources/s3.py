@@ -10,6 +10,7 @@ __all__ = ["MAKERS"]
 
 def _bucket(aws: Clients, name: str, inputs: Inputs) -> Created:
     bucket = physical_name(name)
+    inputs.take("forceDestroy")  # of the provider, which empties the bucket; here nothing is deleted
     aws.s3.create_bucket(Bucket=bucket, **location(aws.region))
     aws.s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tag_list(inputs.take("tags"))})
     return bucket, {"arn": f"arn:{aws.partition}:s3:::{bucket}", "bucket": bucket}

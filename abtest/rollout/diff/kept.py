@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from abtest.experiment import Experiment
 from abtest.experiment.types import Listener
 
-__all__ = ["kept_checks", "kept_headers"]
+__all__ = ["keeps_log_bucket", "kept_checks", "kept_headers"]
 
 
 def kept_headers(before: Listener, after: Listener) -> tuple[str, ...]:
@@ -29,3 +29,11 @@ def kept_checks(before: Experiment, after: Experiment) -> Iterator[str]:
         was, now = before.variants[name], after.variants[name]
         if was.targets.lambda_arn == now.targets.lambda_arn and was.is_checked and not now.is_checked:
             yield name
+
+
+def keeps_log_bucket(before: Experiment, after: Experiment) -> bool:
+    """Whether the load balancer stops logging into the stack's own bucket, which stays with its logs."""
+    was, now = before.access_logs, after.access_logs
+    if was is None or was.bucket is not None or was.delete_with_stack:
+        return False
+    return now is None or now.bucket is not None

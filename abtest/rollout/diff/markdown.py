@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from abtest.escape import code, markdown, table_row
 from abtest.rollout.diff.chart import as_mermaid
 from abtest.rollout.diff.effect import Effect, Pair
-from abtest.rollout.diff.kept import kept_checks, kept_headers
+from abtest.rollout.diff.kept import keeps_log_bucket, kept_checks, kept_headers
 from abtest.rollout.diff.replacement import Replacement
 from abtest.rollout.diff.settings import is_below
 from abtest.rollout.diff.summary import summary, unguarded_words
@@ -162,7 +162,11 @@ def _drain(effect: Effect, found: Replacement) -> int:
 
 
 def _kept(effect: Effect) -> Iterator[str]:
-    if effect.before is None or effect.after is None or any(found.what == "load balancer" for found in effect.replaced):
+    if effect.before is None or effect.after is None:
+        return
+    if keeps_log_bucket(effect.before.experiment, effect.after.experiment):
+        yield "**The log bucket stays,** with its logs: it no longer belongs to the stack, so delete it by hand"
+    if any(found.what == "load balancer" for found in effect.replaced):
         return
     before, after = effect.before.experiment, effect.after.experiment
     for key in kept_headers(before.listener, after.listener):

@@ -95,6 +95,14 @@ def test_a_function_that_is_no_longer_to_be_checked_is_said_to_be_checked_still(
     assert said not in shown_of(checked, {"targets": {"lambdaArn": f"{function['targets']['lambdaArn']}-2"}})
 
 
+def test_a_log_bucket_that_stays_is_said_to_stay() -> None:
+    said = "**The log bucket stays,**"
+    assert said in as_markdown(effect({"accessLogs": {}}, {}), "dev", SIDES)
+    assert said in as_markdown(effect({"accessLogs": {}}, {"accessLogs": {"bucket": "ours"}}), "dev", SIDES)
+    assert said not in as_markdown(effect({"accessLogs": {}}, {"accessLogs": {"retainDays": 9}}), "dev", SIDES)
+    assert said not in as_markdown(effect({"accessLogs": {"deleteWithStack": True}}, {}), "dev", SIDES)
+
+
 def test_a_listener_on_another_port_keeps_no_header() -> None:
     text = as_markdown(
         effect({"listener": {"responseHeaders": {"xFrameOptions": "DENY"}}}, {"listener": {"port": 81}}), "dev", SIDES
