@@ -1,5 +1,6 @@
 """Write what is generated (make schema): ``abtest.schema.json``, the reference in docs/config.md, the schemas of what
-commands print in docs/schemas, the model servers in docs/serving.md, and the deviations in docs/security.md.
+commands print in docs/schemas, the model servers in docs/serving.md, the deviations in docs/security.md, and what was
+observed on AWS in docs/aws.md.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from abtest.experiment.serving import PRESETS
 from abtest.readout.readout import Readout
 from abtest.rollout.ramp import Event
 from abtest.rollout.status import Status
+from tests.aws.probes import observed_table
 from tests.security.deviations import table
 
 ROOT = Path(__file__).parent.parent
@@ -42,6 +44,7 @@ def main() -> None:
         _write(printed_file(name), printed_schema(name))
     _insert(ROOT / "docs" / "config.md", "reference", reference())
     _insert(ROOT / "docs" / "security.md", "deviations", table())
+    _insert(ROOT / "docs" / "aws.md", "observed", observed_table())
     _insert(ROOT / "docs" / "serving.md", "presets", presets())
 
 

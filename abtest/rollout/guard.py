@@ -327,7 +327,8 @@ class Guard:
         """What an attachment registered, or an Auto Scaling group."""
         if "targetId" in made:
             port = {"Port": int(made["port"])} if made.get("port") else {}
-            return [{"Id": made["targetId"], **port}]
+            zone = {"AvailabilityZone": made["availabilityZone"]} if made.get("availabilityZone") else {}
+            return [{"Id": made["targetId"], **port, **zone}]
         with self._client("autoscaling") as autoscaling:
             found = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[made["name"]])
         return [{"Id": each["InstanceId"]} for group in found["AutoScalingGroups"] for each in group["Instances"]]

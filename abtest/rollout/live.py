@@ -112,7 +112,7 @@ def _weights(rules: Iterable[Mapping[str, Any]], split: str | None, variants: Ma
 
 @dataclass(frozen=True)
 class Health:
-    """Targets of a group that are healthy, of those that are not on their way out."""
+    """Healthy targets of a group, and all of them; targets that are draining do not count."""
 
     healthy: int
     total: int
@@ -125,7 +125,8 @@ def health_of(elbv2: Any, group_arn: str) -> Health:
     """As the load balancer sees it at this moment."""
     found = elbv2.describe_target_health(TargetGroupArn=group_arn)["TargetHealthDescriptions"]
     states = [target["TargetHealth"] for target in found]
-    draining = sum(state["State"] == "draining" for state in states)
+    # Also unhealthy.draining: it gets no new requests, and finishes those in flight (API TargetHealth).
+    draining = sum(state["State"].endswith("draining") for state in states)
     return Health(sum(map(is_healthy, states)), len(states) - draining)
 
 

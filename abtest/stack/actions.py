@@ -53,8 +53,9 @@ def _pairs(key: str, values: Sequence[str]) -> list[lb.ListenerRuleConditionQuer
 def forward(
     weights: Mapping[str, int], arns: Mapping[str, pulumi.Input[str]], stickiness_seconds: int
 ) -> lb.ListenerRuleActionArgsDict:
-    """A weighted forward. Stickiness is always written, with a legal duration even when it is off: a block left out or
-    a duration of 0 never settles (hashicorp/terraform-provider-aws issue 15144).
+    """A weighted forward. Stickiness is always written, with a legal duration even when it is off: a duration of 0
+    never settles (hashicorp/terraform-provider-aws issue 15144), and a block left out would not switch it off: the
+    provider ignores that difference (internal/service/elbv2/listener_rule.go).
     """
     return {
         "type": "forward",

@@ -32,7 +32,9 @@ def template_of(
 ) -> aws.ec2.LaunchTemplate:
     # As with single instances, a newer default image is no reason to replace any: it is for the next template.
     image = launchable.image
-    kept = None if launch.ami else ["imageId", "blockDeviceMappings[0].deviceName"]
+    # Nor are other tags: volumes keep those that their template was made with.
+    kept = ["tagSpecifications", *([] if launch.ami else ["imageId", "blockDeviceMappings[0].deviceName"])]
+    tags = tags_of(experiment, variant=variant)
     public_ip = None if launch.public_ip is None else str(launch.public_ip).lower()
     return aws.ec2.LaunchTemplate(
         of_architecture(f"abtest-{variant}", launchable),
@@ -56,7 +58,9 @@ def template_of(
                 "delete_on_termination": "true",
             }
         ],
-        tags=tags_of(experiment, variant=variant),
+        # An Auto Scaling group gives its tags to instances only, not to their volumes (Auto Scaling API Tag).
+        tag_specifications=[{"resource_type": "volume", "tags": tags}],
+        tags=tags,
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=kept)),
     )
 
@@ -93,7 +97,7 @@ def launch_group(
             "strategy": "Rolling",
             "preferences": {"min_healthy_percentage": 100, "max_healthy_percentage": 100, "auto_rollback": True},
         },
-        # The template says no tags of instances: other tags would be another version, and so other instances.
+        # The template has no tags of instances: other tags would be another version, and so other instances.
         tags=[
             {"key": key, "value": value, "propagate_at_launch": True}
             for key, value in tags_of(experiment, variant=variant, name=name).items()

@@ -6,6 +6,7 @@ the share seen; a text says where it is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from abtest.stack.alarms import NAMESPACE, WINDOW
 from abtest.stack.load_balancer import Front
 from abtest.stack.variant import Variant
 
-__all__ = ["Dashboard"]
+__all__ = ["Dashboard", "dashboard_name"]
 
 TYPE = "abtest:stack:Dashboard"
 
@@ -54,13 +55,18 @@ class Dashboard(pulumi.ComponentResource):
         body = {"widgets": [_text(pulumi.get_stack()), *_graphs(limits, lines, region)]}
         dashboard = aws.cloudwatch.Dashboard(
             name,
-            dashboard_name=called,
+            dashboard_name=pulumi.Output.from_input(called).apply(dashboard_name),
             dashboard_body=pulumi.Output.json_dumps(body),
             opts=pulumi.ResourceOptions(parent=self),
         )
         at = pulumi.Output.concat("#dashboards/dashboard/", dashboard.dashboard_name)
         self.url = pulumi.Output.concat("https://", arn.apply(_console), "/cloudwatch/home?region=", region, at)
         self.register_outputs({"url": self.url})
+
+
+def dashboard_name(called: str) -> str:
+    """The name with only the characters that CloudWatch allows; a project's name may have a dot (API PutDashboard)."""
+    return re.sub(r"[^A-Za-z0-9_-]", "-", called)
 
 
 def _region(arn: str) -> str:

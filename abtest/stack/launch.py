@@ -48,7 +48,8 @@ def launch_instances(
             metadata_options={"http_endpoint": "enabled", "http_tokens": "required"},
             # Without a size of ours the volume is as large as the image asks for.
             root_block_device={"encrypted": True, "volume_type": "gp3", "volume_size": launch.root_volume_gb},
-            tags=tags_of(experiment, variant=variant, name=f"{name}-{n}"),
+            tags=(tags := tags_of(experiment, variant=variant, name=f"{name}-{n}")),
+            volume_tags=tags,
             opts=options,
         )
         for n, subnet in enumerate(launchable.subnets, 1)

@@ -429,8 +429,13 @@ DOUBTED: dict[str, tuple[dict[str, Any], str]] = {
         "warning: abtest:listener.certificateArns: 26 certificates, but a load balancer has 25 besides its default ones",
     ),
     "a preset that is not started": (
-        with_a(serving="vllm", targets={"launch": {"instanceType": "t3.small"}}),
-        "warning: abtest:variants.a.serving: the instances start the sample model server, not vllm; give targets.launch.userDataFile",
+        with_a(serving="mlflow", targets={"launch": {"instanceType": "t3.small"}}),
+        "warning: abtest:variants.a.serving: the instances start the sample model server, not mlflow; give targets.launch.userDataFile",
+    ),
+    "a stream of tokens behind the default idle timeout": (
+        with_a(serving="vllm"),
+        "warning: abtest:idleTimeoutSeconds: after 60 s without a byte the load balancer ends an answer, also one that "
+        "vllm of variant a streams or has not begun; write abtest:idleTimeoutSeconds: 300, for example",
     ),
     "dualstack without IPv6 clients": (
         config(network={"ipAddressType": "dualstack"}), "warning: abtest:network.ingressCidrs: admits no IPv6 client",
@@ -582,7 +587,9 @@ def test_what_follows_from_an_error_is_not_said_beside_it(name: str) -> None:
 
 
 def test_a_preset_that_speaks_no_grpc_on_the_sample_server_is_told_what_each_of_the_two_lacks() -> None:
-    keys = of_a({"serving": "vllm", "protocolVersion": "GRPC", "targets": LAUNCH}, listener=HTTPS)
+    keys = of_a(
+        {"serving": "vllm", "protocolVersion": "GRPC", "targets": LAUNCH}, listener=HTTPS, idleTimeoutSeconds=300
+    )
     port, script = problems(keys)
     assert port.startswith("error: abtest:variants.a.port: missing; for vllm no port of gRPC is documented")
     assert script.startswith(

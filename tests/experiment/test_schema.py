@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from abtest.experiment.schema import reference, schema
+from tests.aws.probes import observed_table
 from tests.configs import ROOT, STACKS, VARIANT, config, errors, rule, variant
 from tests.write_generated import presets
 
@@ -38,6 +39,11 @@ def test_a_default_that_is_empty_is_left_out_of_the_reference() -> None:
 def test_the_guides_table_of_model_servers_is_the_presets() -> None:
     """Not so? Then: make schema."""
     assert presets().strip() in (ROOT / "docs" / "serving.md").read_text()
+
+
+def test_the_guides_table_of_observations_is_what_was_observed() -> None:
+    """Not so? Then: make schema."""
+    assert observed_table().strip() in (ROOT / "docs" / "aws.md").read_text()
 
 
 def test_the_schema_is_a_schema() -> None:

@@ -372,6 +372,17 @@ def test_a_new_target_of_a_group_in_use_is_waited_for(elbv2: Stubber) -> None:
     attach()
 
 
+def test_a_target_that_was_registered_for_all_zones_is_looked_for_there(elbv2: Stubber) -> None:
+    """Otherwise AWS may not know it (API DescribeTargetHealth)."""
+    used_by(elbv2, "lb")
+    target = {"Id": "192.168.7.7", "Port": 8080, "AvailabilityZone": "all"}
+    found = [{"Target": target, "TargetHealth": {"State": "healthy"}}]
+    asked = {"TargetGroupArn": GROUP, "Targets": [target]}
+    elbv2.add_response("describe_target_health", {"TargetHealthDescriptions": found}, asked)
+    outputs = {"targetGroupArn": GROUP, "targetId": "192.168.7.7", "port": 8080.0, "availabilityZone": "all"}
+    attach(SimpleNamespace(new_outputs=outputs))
+
+
 def test_a_target_that_stays_unhealthy_stops_the_update(elbv2: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "HEALTHY_SECONDS", 0)
     used_by(elbv2, "lb")

@@ -45,6 +45,7 @@ def test_a_function_that_is_not_checked_counts_as_healthy_and_what_leaves_does_n
         {"State": "unhealthy", "Reason": "Target.Timeout"},
         {"State": "healthy"},
         {"State": "draining"},
+        {"State": "unhealthy.draining"},
     )
     with client(source(config()), "elbv2") as elbv2, Stubber(elbv2) as stub:
         found = [{"Target": {"Id": "x"}, "TargetHealth": state} for state in states]

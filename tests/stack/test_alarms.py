@@ -24,7 +24,7 @@ from abtest.local import Deployment, Resource
 from abtest.local.clients import Clients, Inputs
 from abtest.local.resources import create
 from abtest.stack.alarms import Watch, of_load_balancer, of_variant
-from abtest.stack.dashboard import _console
+from abtest.stack.dashboard import _console, dashboard_name
 from tests.configs import ROOT, VARIANT, config
 from tests.deployed import deploy
 
@@ -279,6 +279,12 @@ def test_each_tells_its_experiment_and_variant_and_has_its_component_as_parent(p
         assert alarm.inputs["tags"].get("abtest:variant") == (None if name == "abtest-errors" else name.split("-")[1])
         assert alarm.parent.endswith("abtest:stack:Alarms::abtest")
         assert "name" not in alarm.inputs
+
+
+@pytest.mark.parametrize("said", ["my.models-dev", "models-dev"])
+def test_the_dashboards_name_has_only_what_cloudwatch_takes(said: str) -> None:
+    """API PutDashboard."""
+    assert dashboard_name(said) == said.replace(".", "-")
 
 
 def test_none_is_made_before_the_listener_is_updated(prod: Deployment) -> None:

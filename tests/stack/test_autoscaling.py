@@ -77,7 +77,13 @@ def test_tags_are_the_groups_to_give_so_that_other_tags_are_no_other_template(ex
     tags = {tag["key"]: (tag["value"], tag["propagateAtLaunch"]) for tag in group(example).inputs["tags"]}
     assert tags["abtest:variant"] == ("a", True)
     assert tags["Name"] == ("abtest-a", True)
-    assert "tagSpecifications" not in template(example).inputs
+    assert [each["resourceType"] for each in template(example).inputs["tagSpecifications"]] == ["volume"]
+
+
+def test_volumes_have_the_tags_of_the_template(example: Deployment) -> None:
+    found = template(example)
+    (of_volumes,) = found.inputs["tagSpecifications"]
+    assert of_volumes["tags"] == found.inputs["tags"]
 
 
 def test_instances_are_private_encrypted_and_know_their_version(example: Deployment) -> None:

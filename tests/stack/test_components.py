@@ -182,6 +182,7 @@ def test_launched_instances_are_private_encrypted_and_know_their_version(dev: De
     assert instance["userDataReplaceOnChange"] is True
     assert "--version=b" in instance["userData"]
     assert instance["tags"]["Name"] == "abtest-b-1"
+    assert instance["volumeTags"] == instance["tags"]
 
 
 def test_a_script_of_ones_own_key_and_profile_reach_the_instance(

@@ -24,6 +24,7 @@ from abtest.experiment.checks.guardrails import check_guardrails
 from abtest.experiment.checks.headers import check_headers
 from abtest.experiment.checks.region import checked_region
 from abtest.experiment.checks.rules import check_rules
+from abtest.experiment.checks.serving import check_idle_timeout
 from abtest.experiment.checks.split import check_split
 from abtest.experiment.checks.variants import check_variants
 from abtest.experiment.checks.waf import check_waf
@@ -38,6 +39,7 @@ def check(experiment: Experiment, report: Report, folder: FilePath, region: str 
     region = checked_region(region, report)
     check_split(experiment, report)
     check_variants(experiment, report, folder, region)
+    check_idle_timeout(experiment, report)
     check_ecs(experiment, report, region)
     check_rules(experiment, report)
     check_network(experiment, report)

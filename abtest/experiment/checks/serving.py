@@ -3,9 +3,33 @@
 from __future__ import annotations
 
 from abtest.experiment.problems import Path, Report
-from abtest.experiment.types import Variant
+from abtest.experiment.serving import PRESETS
+from abtest.experiment.types import Experiment, Variant
 
-__all__ = ["check_serving"]
+__all__ = ["check_idle_timeout", "check_serving"]
+
+#: The load balancer's default (API LoadBalancerAttribute, idle_timeout.timeout_seconds).
+USUAL_IDLE_SECONDS = 60
+
+
+def check_idle_timeout(experiment: Experiment, report: Report) -> None:
+    """An answer that streams may pause for longer than the default, above all before its first byte (ALB guide, "Edit
+    attributes", connection idle timeout). That of an existing load balancer is set by its owner.
+    """
+    path = ("idleTimeoutSeconds",)
+    streaming = {
+        name: variant.serving
+        for name, variant in experiment.variants.items()
+        if variant.serving is not None and PRESETS[variant.serving].streams and not variant.targets.is_function
+    }
+    is_usual = experiment.idle_timeout_seconds == USUAL_IDLE_SECONDS and not report.is_broken(path)
+    if streaming and is_usual and experiment.listener.arn is None:
+        servers = " and ".join(f"{server} of variant {name}" for name, server in streaming.items())
+        report.warning(
+            path,
+            f"after {USUAL_IDLE_SECONDS} s without a byte the load balancer ends an answer, also one that {servers} "
+            "streams or has not begun; write abtest:idleTimeoutSeconds: 300, for example",
+        )
 
 
 def check_serving(variant: Variant, report: Report, path: Path) -> None:

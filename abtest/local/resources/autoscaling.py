@@ -20,6 +20,10 @@ def _launch_template(aws: Clients, name: str, inputs: Inputs) -> Created:
             **({"IamInstanceProfile": {"Name": profile["name"]}} if profile else {}),
             "MetadataOptions": {"HttpTokens": metadata["httpTokens"], "HttpEndpoint": metadata["httpEndpoint"]},
             "BlockDeviceMappings": [_volume(given) for given in inputs.take("blockDeviceMappings")],
+            "TagSpecifications": [
+                {"ResourceType": given["resourceType"], "Tags": tag_list(given["tags"])}
+                for given in inputs.take("tagSpecifications")
+            ],
             "NetworkInterfaces": [_interface(given) for given in inputs.take("networkInterfaces")],
         },
         TagSpecifications=[{"ResourceType": "launch-template", "Tags": tag_list(inputs.take("tags"))}],

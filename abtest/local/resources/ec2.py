@@ -84,7 +84,10 @@ def _instance(aws: Clients, _: str, inputs: Inputs) -> Created:
                 },
             }
         ],
-        TagSpecifications=[{"ResourceType": "instance", "Tags": tag_list(inputs.take("tags"))}],
+        TagSpecifications=[
+            {"ResourceType": "instance", "Tags": tag_list(inputs.take("tags"))},
+            {"ResourceType": "volume", "Tags": tag_list(inputs.take("volumeTags"))},
+        ],
     )["Instances"][0]
     return instance["InstanceId"], {
         "privateIp": instance["PrivateIpAddress"],
