@@ -19,9 +19,10 @@ from tests.configs import ROOT
 from tests.deployed import deploy, unshared
 
 # What decides whether a change lands is the same each time; on a developer's machine examples are drawn afresh.
-# No example has a deadline: how long one takes says more of the machine than of the code.
-hypothesis.settings.register_profile("here", deadline=None)
-hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
+# No example has a deadline: how long one takes says more of the machine than of the code. The weekly workflow tries more.
+_examples = int(os.environ.get("EXAMPLES", "50"))
+hypothesis.settings.register_profile("here", deadline=None, max_examples=_examples)
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, max_examples=_examples)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
