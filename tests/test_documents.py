@@ -35,3 +35,24 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 
 def test_the_readme_is_read_in_three_minutes() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+#: Words that make a sentence sound translated, with what to write instead.
+INSTEAD = {
+    "anew": "again",
+    "besides": "also",
+    "mend": "fix",
+    "told": "reported",
+    "nobody|somebody|anybody|whoever|whosever": "the component, or its owner",
+    "so many": "that many",
+    "at every look": "always-valid",
+    "single look": "fixed-time",
+    "goes on": "resumes",
+}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_documents_are_plain_english(document: Path) -> None:
+    text = re.sub(r"(?ms)^```.*?^```", "", document.read_text(encoding="utf-8"))
+    for words, better in INSTEAD.items():
+        assert re.findall(rf"(?i)\b(?:{words})\b", text) == [], f"write instead: {better}"
