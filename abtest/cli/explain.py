@@ -14,7 +14,7 @@ from abtest.cli.output import echo
 from abtest.escape import line, markdown
 from abtest.experiment import ConfigError, Experiment, Source, load_stack
 from abtest.experiment.files import read_file
-from abtest.rollout.hidden import without_tokens
+from abtest.rollout.redaction import without_tokens
 from abtest.routing import Request, RequestError, RoutingTable
 from abtest.routing.conditions import UnsupportedError
 from abtest.routing.render import as_json, as_markdown, as_mermaid

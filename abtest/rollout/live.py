@@ -8,7 +8,7 @@ from typing import Any
 
 from abtest.experiment import Experiment
 from abtest.experiment.types import Guardrails
-from abtest.rollout.hidden import hide
+from abtest.rollout.redaction import hide
 from abtest.rollout.session import AwsError
 from abtest.routing import Route, RoutingTable
 from abtest.routing.conditions import UnsupportedError

@@ -101,7 +101,7 @@ def roll_back(deployed: Deployed, file: StackFile, live: Live, plan: Rollback, s
 
 
 def _forwards(experiment: Experiment, plan: Rollback) -> Iterator[str]:
-    """The ends of the URNs of what the rollback changes (see abtest/stack/routing.py and abtest/stack/alarms.py)."""
+    """The ends of the URNs of what the rollback changes (see abtest/stack/listener.py and abtest/stack/alarms.py)."""
     listener = experiment.listener
     yield (
         f"ListenerRule::rule-{listener.split.priority}"

@@ -14,10 +14,10 @@ from abtest.stack.alarms import Alarms
 from abtest.stack.dashboard import Dashboard
 from abtest.stack.dns import Record
 from abtest.stack.hooks import Hooks, bindings
+from abtest.stack.listener import Own, Routing
 from abtest.stack.load_balancer import Front, LoadBalancer
 from abtest.stack.look_up import FoundListener, Surroundings
 from abtest.stack.network import Network
-from abtest.stack.routing import Own, Routing
 from abtest.stack.variant import Variant
 
 __all__ = ["build"]

@@ -233,7 +233,7 @@ PROBES = (
         name="stickiness-off",
         question="After stickiness is switched off, does a refresh find a change?",
         decided="no change",
-        place="abtest/stack/routing.py",
+        place="abtest/stack/listener.py",
         ask=_stickiness_off,
     ),
     Probe(

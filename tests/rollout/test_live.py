@@ -16,8 +16,8 @@ from moto import mock_aws
 from abtest.experiment import Experiment, load_stack
 from abtest.local.clients import Clients
 from abtest.rollout.drift import drift
-from abtest.rollout.hidden import hide
 from abtest.rollout.live import Health, Live, health_of, read_live
+from abtest.rollout.redaction import hide
 from abtest.rollout.session import AwsError, client
 from abtest.routing import RoutingTable
 from tests.configs import VARIANT, config, experiment, rule, source

@@ -4,10 +4,10 @@ from abtest.readout.statistics.comparison import Comparison, Design, Verdict, co
 from abtest.readout.statistics.difference import Difference, Pair, difference
 from abtest.readout.statistics.intervals import Interval
 from abtest.readout.statistics.metrics import BYTES, ERROR_RATE, LATENCY, Metric, outcome, slower_than
+from abtest.readout.statistics.power import units_to_see
 from abtest.readout.statistics.quantiles import design_effect, quantile_positions
 from abtest.readout.statistics.ratio import Ratio, ratio
 from abtest.readout.statistics.split import Split, check_split
-from abtest.readout.statistics.visible import units_to_see
 from abtest.readout.statistics.words import (
     Standing,
     conclusion,

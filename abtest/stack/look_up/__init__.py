@@ -13,7 +13,7 @@ from msgspec import Struct, field
 
 from abtest.experiment import ConfigError, Experiment, Source
 from abtest.experiment.problems import Report
-from abtest.stack.engine import shown_as_list
+from abtest.stack.config import shown_as_list
 from abtest.stack.look_up.ask import NotFoundError, UnreachableError, ask
 from abtest.stack.look_up.clusters import find_clusters
 from abtest.stack.look_up.instances import Image, Launchable, find_launchables

@@ -13,7 +13,7 @@ from abtest.routing.conditions import Condition
 
 __all__ = ["hide", "without_tokens"]
 
-#: As abtest/stack/routing.py has it made: 32 lower-case letters and digits, before "-" and the variant.
+#: As abtest/stack/listener.py has it made: 32 lower-case letters and digits, before "-" and the variant.
 _TOKEN = re.compile(r"[0-9a-z]{32}(?=-)")
 
 
