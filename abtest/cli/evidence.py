@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from abtest.readout.files import LogsError, find
 from abtest.readout.health import Finding
-from abtest.readout.periods import Period, Set, periods
+from abtest.readout.periods import DeployedSplit, Period, periods
 from abtest.readout.question import Question, Unit
 from abtest.readout.readout import Readout, read_out
 from abtest.readout.statistics import BYTES, ERROR_RATE, LATENCY, Design, Metric, outcome, slower_than
@@ -290,5 +290,7 @@ def _always(file: StackFile, weights: Mapping[str, int]) -> History:
     unknown = sorted(weights.keys() - file.experiment.variants.keys())
     if unknown:
         raise LogsError(f"--weights: there is no variant {unknown[0]}; there are {', '.join(file.experiment.variants)}")
-    one = Set(started=EVER, ended=EVER, weights=dict(weights), stickiness_seconds=file.experiment.stickiness_seconds)
+    one = DeployedSplit(
+        started=EVER, ended=EVER, weights=dict(weights), stickiness_seconds=file.experiment.stickiness_seconds
+    )
     return History((one,), None)

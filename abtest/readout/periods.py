@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-__all__ = ["Period", "Set", "periods"]
+__all__ = ["DeployedSplit", "Period", "periods"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Set:
+class DeployedSplit:
     """A split that was deployed: from some moment between ``started`` and ``ended`` on, ``weights`` held."""
 
     started: datetime
@@ -33,7 +33,7 @@ class Period:
     earlier_stickiness: int
 
 
-def periods(history: Iterable[Set], start: datetime, end: datetime) -> tuple[Period, ...]:
+def periods(history: Iterable[DeployedSplit], start: datetime, end: datetime) -> tuple[Period, ...]:
     """The periods of a window, the oldest first, from the splits that were deployed, the oldest first.
 
     What happens while an update runs belongs to no period: nobody knows which split a request met. Updates that leave
@@ -42,7 +42,7 @@ def periods(history: Iterable[Set], start: datetime, end: datetime) -> tuple[Per
     return tuple(_cut(list(_changes(history)), start, end))
 
 
-def _changes(history: Iterable[Set]) -> Iterator[Set]:
+def _changes(history: Iterable[DeployedSplit]) -> Iterator[DeployedSplit]:
     """Those that changed something."""
     before = None
     for found in history:
@@ -51,7 +51,7 @@ def _changes(history: Iterable[Set]) -> Iterator[Set]:
         before = found
 
 
-def _cut(changes: list[Set], start: datetime, end: datetime) -> Iterator[Period]:
+def _cut(changes: list[DeployedSplit], start: datetime, end: datetime) -> Iterator[Period]:
     for n, found in enumerate(changes):
         since = max(found.ended, start)
         until = min(changes[n + 1].started if n + 1 < len(changes) else end, end)
@@ -65,7 +65,7 @@ def _cut(changes: list[Set], start: datetime, end: datetime) -> Iterator[Period]
             )
 
 
-def _stuck(changes: Iterable[Set], at: datetime) -> Iterator[int]:
+def _stuck(changes: Iterable[DeployedSplit], at: datetime) -> Iterator[int]:
     """The stickiness of those before the last one that some client may still be stuck to."""
     for earlier, later in pairwise(changes):
         if later.ended + timedelta(seconds=earlier.stickiness_seconds) > at:

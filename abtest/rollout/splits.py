@@ -8,7 +8,7 @@ from datetime import datetime
 
 from abtest.experiment import Experiment, Source, try_load
 from abtest.experiment.types import SPLIT
-from abtest.readout.periods import Set
+from abtest.readout.periods import DeployedSplit
 from abtest.readout.question import DEFAULT_ROUTE
 from abtest.rollout.engine import Update, updates
 from abtest.routing import RoutingTable
@@ -38,7 +38,7 @@ class History:
     was always so.
     """
 
-    sets: tuple[Set, ...]
+    sets: tuple[DeployedSplit, ...]
     since: datetime | None
 
 
@@ -62,14 +62,14 @@ def routes_of(experiment: Experiment) -> Routes:
 
 def splits_of(history: Sequence[Update], like: Source, routes: Routes) -> History:
     """What the updates set, of which the history has the newest first. After one that failed nobody knows the split."""
-    sets: list[Set] = []
+    sets: list[DeployedSplit] = []
     for update in updates(history):
         if update.ended is None:
             continue
         experiment, _ = try_load(update.source(like))
         is_other = update.succeeded and routes_of(experiment).choosing != routes.choosing
         sets.append(
-            Set(
+            DeployedSplit(
                 started=update.started,
                 ended=update.ended,
                 weights=dict(experiment.weights) if update.succeeded and not is_other else {},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from abtest.readout.periods import Period, Set, periods
+from abtest.readout.periods import DeployedSplit, Period, periods
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -13,13 +13,13 @@ def at(minutes: float) -> datetime:
     return NOON + timedelta(minutes=minutes)
 
 
-def split(minutes: float, b: int, sticky: int = 0) -> Set:
+def split(minutes: float, b: int, sticky: int = 0) -> DeployedSplit:
     """An update that takes a minute and leaves b with that percentage."""
     weights = {"a": 100 - b, "b": b}
-    return Set(started=at(minutes), ended=at(minutes + 1), weights=weights, stickiness_seconds=sticky)
+    return DeployedSplit(started=at(minutes), ended=at(minutes + 1), weights=weights, stickiness_seconds=sticky)
 
 
-def cut(*history: Set, start: float = 0, end: float = 60) -> list[tuple[float, float, int]]:
+def cut(*history: DeployedSplit, start: float = 0, end: float = 60) -> list[tuple[float, float, int]]:
     """Minutes and the percentage of b."""
     found = periods(history, at(start), at(end))
     return [
