@@ -1,5 +1,5 @@
-"""Write what is generated (make schema): ``abtest.schema.json``, the reference in docs/config.md, the schemas of what
-commands print in docs/schemas, the model servers in docs/serving.md, the deviations in docs/security.md, and what was
+"""Write what is generated (make schema): ``abtest.schema.json``, the reference in docs/config.md, the
+model servers in docs/serving.md, the deviations in docs/security.md, and what was
 observed on AWS in docs/aws.md.
 """
 
@@ -10,38 +10,16 @@ import re
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from abtest.experiment.schema import one_line, reference, schema
+from abtest.experiment.schema import reference, schema
 from abtest.experiment.serving import PRESETS
-from abtest.readout.readout import Readout
-from abtest.rollout.ramp import Event
-from abtest.rollout.status import Status
 from tests.aws.probes import observed_table
 from tests.security.deviations import table
 
 ROOT = Path(__file__).parent.parent
 
-#: What commands print as JSON, by the name of its schema's file.
-PRINTED: dict[str, type] = {"ramp": Event, "report": Readout, "status": Status}
-
-
-def printed_schema(name: str) -> dict[str, Any]:
-    """JSON Schema 2020-12 of what a command prints."""
-    made = json.loads(json.dumps(msgspec.json.schema(PRINTED[name])))  # a default may be a tuple
-    for definition in made["$defs"].values():
-        definition["description"] = one_line(definition.get("description"))
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
-
-
-def printed_file(name: str) -> Path:
-    return ROOT / "docs" / "schemas" / f"{name}.schema.json"
-
 
 def main() -> None:
     _write(ROOT / "abtest.schema.json", schema())
-    for name in PRINTED:
-        _write(printed_file(name), printed_schema(name))
     _insert(ROOT / "docs" / "config.md", "reference", reference())
     _insert(ROOT / "docs" / "security.md", "deviations", table())
     _insert(ROOT / "docs" / "aws.md", "observed", observed_table())

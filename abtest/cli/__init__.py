@@ -27,7 +27,7 @@ COMMANDS = {
     "report": "Say which variant is better, by how much, and how sure that is.",
     "check": "Check stack files offline: all of the project's, or those named.",
     "local": "Deploy a stack on an embedded AWS, and send real requests through it.",
-    "schema": "Print the JSON Schema of stack files, for editors.",
+    "schema": "Print a JSON Schema: of stack files, for editors, or of what a command prints as JSON.",
 }
 
 

@@ -44,7 +44,7 @@ def test_every_command_has_help_that_starts_as_the_list_says(capsys: Capsys, com
         (["check", "--format", "xml"], "Invalid value for '--format': 'xml' is not one of 'text', 'json'."),
         (["check", "--stack"], "Option '--stack' requires an argument."),
         (["local", "dev"], "Got unexpected extra argument (dev)"),
-        (["schema", "x", "y"], "Got unexpected extra arguments (x y)"),
+        (["schema", "stack", "y"], "Got unexpected extra argument (y)"),
     ],
     ids=lambda case: case if isinstance(case, str) else " ".join(case),
 )

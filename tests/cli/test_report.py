@@ -17,6 +17,7 @@ import pytest
 from moto import mock_aws
 
 from abtest.cli import evidence
+from abtest.cli.schema import schema_of
 from abtest.experiment.engine_text import as_text
 from abtest.readout.sums import Sums
 from abtest.readout.table import Lines, Table
@@ -24,7 +25,6 @@ from abtest.rollout.engine import EngineError, PulumiEngine, Update
 from tests.cli.commands import Ran, run_here, run_shell
 from tests.configs import write_stack
 from tests.readout.log_lines import GROUPS, NOON, OURS, line
-from tests.write_generated import printed_schema
 
 Capsys = pytest.CaptureFixture[str]
 
@@ -135,7 +135,7 @@ def test_replaced_target_groups_are_known_by_their_names(report: Callable[..., R
 
 def test_the_json_is_what_its_schema_says(report: Callable[..., Ran], tmp_path: Path) -> None:
     found = json.loads(report("--logs", log(tmp_path, lines()), "--format", "json", "--by", "path").out)
-    jsonschema.validate(found, printed_schema("report"))
+    jsonschema.validate(found, schema_of("report"))
     assert found["conclusions"][0]["standing"] == "worse"
     assert found["breakdowns"]["path"][0]["key"] == "/predict"
 

@@ -25,6 +25,7 @@ from rich.console import Console
 
 from abtest.cli.readout import html, markdown, terminal
 from abtest.cli.readout.charts import nice_ticks, time_ticks
+from abtest.cli.schema import schema_of
 from abtest.readout.breakdown import By
 from abtest.readout.question import DEFAULT_ROUTE as MAIN
 from abtest.readout.readout import Readout
@@ -33,7 +34,6 @@ from abtest.readout.sums import Sums
 from abtest.readout.table import Latencies, Lines, Table
 from tests.configs import ROOT
 from tests.readout.tables import BEGIN, HOUR, metrics, period, question, read, table
-from tests.write_generated import printed_file, printed_schema
 
 BY: tuple[By, ...] = ("route", "hour", "status", "path")
 NASTY = "/predict/<script>alert(1)</script>|`*[x](javascript:0)[/red]"
@@ -123,11 +123,11 @@ def test_the_name_of_an_outcome_makes_no_tag() -> None:
 
 
 def test_the_json_is_what_its_schema_says() -> None:
-    check = jsonschema.Draft202012Validator(json.loads(printed_file("report").read_text()))
+    check = jsonschema.Draft202012Validator(schema_of("report"))
     found = json.loads(as_json(READOUT))
     check.validate(found)
     check.validate(json.loads(as_json(read(Table(lines=Lines())))))
-    assert found.keys() == printed_schema("report")["$defs"]["Readout"]["properties"].keys()
+    assert found.keys() == schema_of("report")["$defs"]["Readout"]["properties"].keys()
     assert found["lines"] == {
         "parsed": 10000, "foreign": 0, "skipped": 0, "unreadable": [], "outside": 0, "unknown": {},
         "load_balancers": [],
