@@ -63,9 +63,10 @@ def shown(stack: str) -> Shown:
         patch.setenv("COLUMNS", "140")
         for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
             patch.delenv(name, raising=False)
-        log = tempfile.NamedTemporaryFile(suffix=".log")  # noqa: SIM115 it is there for the run
-        assert run(["local", "--stack", stack, "--requests", "400", "--fault", "none", "--access-log", log.name]) == 0
-        return Shown(out.getvalue(), made[0], Path(log.name).read_text())
+        with tempfile.NamedTemporaryFile(suffix=".log") as log:
+            arguments = ("--requests", "400", "--fault", "none", "--access-log", log.name)
+            assert run(["local", "--stack", stack, *arguments]) == 0
+            return Shown(out.getvalue(), made[0], Path(log.name).read_text())
 
 
 @pytest.fixture(scope="module")
