@@ -111,7 +111,7 @@ def _source(stack: str | Mapping[str, Any]) -> Source:
 
 
 def describe(elb: Any, regex: RegexConditions) -> dict[str, Any]:
-    """Everything that a client of the load balancing API is told, in its own words and always in the same order."""
+    """The load balancing API's descriptions of everything deployed, unchanged and in a fixed order."""
     balancers = elb.describe_load_balancers()["LoadBalancers"]
     listeners = [
         listener

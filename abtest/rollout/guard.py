@@ -330,8 +330,7 @@ class Guard:
             zone = {"AvailabilityZone": made["availabilityZone"]} if made.get("availabilityZone") else {}
             return [{"Id": made["targetId"], **port, **zone}]
         with self._client("autoscaling") as autoscaling:
-            found = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[made["name"]])
-        return [{"Id": each["InstanceId"]} for group in found["AutoScalingGroups"] for each in group["Instances"]]
+            return [{"Id": each["InstanceId"]} for each in _instances(autoscaling, made["name"])]
 
     # Who is asked -----------------------------------------------------------------------------------------------------
 
@@ -422,9 +421,14 @@ def _listens(elbv2: Any, balancer_arn: str) -> bool:
 
 
 def _in_service(autoscaling: Any, name: str) -> int:
-    """How many instances of an Auto Scaling group are."""
-    found = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"]
-    return sum(each["LifecycleState"] == "InService" for group in found for each in group["Instances"])
+    """The number of instances of an Auto Scaling group that are in service."""
+    return sum(instance["LifecycleState"] == "InService" for instance in _instances(autoscaling, name))
+
+
+def _instances(autoscaling: Any, name: str) -> list[dict[str, Any]]:
+    """The instances of an Auto Scaling group."""
+    groups = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"]
+    return [instance for group in groups for instance in group["Instances"]]
 
 
 def _balancers(elbv2: Any, group_arn: str) -> Collection[str] | None:

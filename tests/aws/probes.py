@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tests.aws.account import Client
 from tests.aws.stand import Stand
 
 __all__ = ["PROBES", "Probe", "observed_table", "record"]
@@ -49,9 +48,7 @@ def _matches(target: str = "/", *headers: tuple[str, str], host: str | None = No
 
 
 def _keeps_cookie_at_weight_0(stand: Stand) -> str:
-    stuck = stand.client(keeps_cookies=True)
-    while stuck.get().variant != "b":
-        stuck = stand.client(keeps_cookies=True)
+    stuck = stand.client_of("b")
     stand.up({**stand.config, "weights": {"a": 100, "b": 0}})
     try:
         return "yes" if stuck.get().variant == "b" else "no"
@@ -61,11 +58,7 @@ def _keeps_cookie_at_weight_0(stand: Stand) -> str:
 
 def _time_runs_from(stand: Stand) -> str:
     """Clients of b that come every 20 s: after 80 s of a cookie of 60 s, do they still have b?"""
-    clients: list[Client] = []
-    while len(clients) < 10:
-        client = stand.client(keeps_cookies=True)
-        if client.get().variant == "b":
-            clients.append(client)
+    clients = [stand.client_of("b") for _ in range(10)]
     for _ in range(3):
         time.sleep(20)
         for client in clients:

@@ -87,12 +87,21 @@ class Stand:
         client = self.client()
         return Counter(client.get(target).variant for _ in range(requests))
 
+    def client_of(self, variant: str) -> Client:
+        """A new client with cookies that the split gave this variant."""
+        while (client := self.client(keeps_cookies=True)).get().variant != variant:
+            pass
+        return client
+
+    def _targets(self, variant: str) -> list[dict[str, Any]]:
+        arn = self.outputs["target_group_arns"][variant]
+        with self.account.client("elbv2") as elb:
+            found: list[dict[str, Any]] = elb.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
+        return found
+
     def health(self, variant: str) -> list[str]:
         """The states of a variant's targets."""
-        with self.account.client("elbv2") as elb:
-            arn = self.outputs["target_group_arns"][variant]
-            found = elb.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
-        return [target["TargetHealth"]["State"] for target in found]
+        return [target["TargetHealth"]["State"] for target in self._targets(variant)]
 
     def is_healthy(self, variant: str) -> bool:
         return "healthy" in self.health(variant)
@@ -118,7 +127,4 @@ class Stand:
         return {names[group["TargetGroupArn"]]: group["Weight"] for group in groups if group["Weight"]}
 
     def instances(self, variant: str) -> list[str]:
-        with self.account.client("elbv2") as elb:
-            arn = self.outputs["target_group_arns"][variant]
-            found = elb.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
-        return [target["Target"]["Id"] for target in found]
+        return [target["Target"]["Id"] for target in self._targets(variant)]

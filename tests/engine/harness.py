@@ -9,10 +9,11 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any, Protocol
 
 import yaml
@@ -31,6 +32,7 @@ __all__ = [
     "Step",
     "cloud",
     "environment",
+    "meanwhile",
     "pulumi",
     "settings_at",
     "with_virtualenv_of_the_tests",
@@ -240,6 +242,19 @@ def with_virtualenv_of_the_tests(project_file: str) -> str:
     text, count = re.subn(r"virtualenv: .*", lambda _: f"virtualenv: {json.dumps(sys.prefix)}", project_file)
     assert count == 1
     return text
+
+
+@contextmanager
+def meanwhile(work: Callable[[Event], None]) -> Iterator[None]:
+    """Do something in a thread until the block ends, which the event tells it."""
+    is_over = Event()
+    thread = Thread(target=work, args=(is_over,))
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 class Stack:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from threading import Event
 
 import pytest
 
 from tests.engine.configs import changed
-from tests.engine.harness import Engine
+from tests.engine.harness import Engine, meanwhile
 from tests.engine.test_moves import GUARDED, ended, prepared, split
 from tests.readout.log_lines import NOON, line
 
@@ -90,19 +90,13 @@ def test_a_ramp_rolls_back_what_the_logs_show_to_be_worse(moving: Engine) -> Non
 @contextmanager
 def delivering(engine: Engine, requests: list[tuple[str, bool]]) -> Iterator[None]:
     """Deliver a log once b has 20 %, and a while has passed."""
-    is_over = threading.Event()
 
-    def wait() -> None:
+    def wait(is_over: Event) -> None:
         while split(engine).get("b") != 20:
             if is_over.wait(0.5):
                 return
         if not is_over.wait(8):
             deliver(engine, requests)
 
-    thread = threading.Thread(target=wait)
-    thread.start()
-    try:
+    with meanwhile(wait):
         yield
-    finally:
-        is_over.set()
-        thread.join()

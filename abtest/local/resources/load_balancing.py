@@ -14,7 +14,7 @@ __all__ = ["MAKERS"]
 
 
 def _target_group(aws: Clients, name: str, inputs: Inputs) -> Created:
-    health = inputs.take("healthCheck")  # left out for functions alone, which AWS does not check by default
+    health = inputs.take("healthCheck")  # only missing for functions, which AWS does not check by default
     version = inputs.take("protocolVersion")
     group = aws.elbv2.create_target_group(
         Name=physical_name(name),

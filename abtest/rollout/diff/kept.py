@@ -1,4 +1,4 @@
-"""What stays at AWS although the stack file no longer says it: to the provider, a value that is gone is no change."""
+"""Settings and resources that remain at AWS after they are removed from the stack file."""
 
 from __future__ import annotations
 
